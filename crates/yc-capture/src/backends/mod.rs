@@ -1,0 +1,19 @@
+//! The capture backends, one `cfg` line each, and the list of those compiled in.
+
+use crate::{CaptureBackend, CaptureConfig, CaptureError, CaptureSource};
+
+/// One backend as the registry knows it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct CaptureEntry {
+    /// Its name: the OS API's, in lower case.
+    pub name: &'static str,
+    /// Lists what it can capture now.
+    pub list: fn() -> Result<Vec<CaptureSource>, CaptureError>,
+    /// Opens one capture. [`CaptureErrorKind::Unsupported`](crate::CaptureErrorKind::Unsupported) if the
+    /// target is of a kind that this backend does not capture.
+    pub open: fn(&CaptureConfig) -> Result<Box<dyn CaptureBackend>, CaptureError>,
+}
+
+/// Every backend compiled in, in the order they are tried.
+pub const ENABLED: &[CaptureEntry] = &[];

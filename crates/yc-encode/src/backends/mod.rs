@@ -1,0 +1,23 @@
+//! The encoder backends, one `cfg` line each, and the list of those compiled in.
+
+use yc_media::Codec;
+
+use crate::{EncodeError, EncoderConfig, VideoEncoderBackend};
+
+/// One backend as the registry knows it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct EncoderEntry {
+    /// The implementation's name, in lower case.
+    pub name: &'static str,
+    /// What it encodes into.
+    pub codec: Codec,
+    /// Whether the encoding is done by dedicated hardware.
+    pub hardware: bool,
+    /// Opens one encoder. [`EncodeErrorKind::Unsupported`](crate::EncodeErrorKind::Unsupported) if this
+    /// machine or this configuration cannot be served, with the reason.
+    pub open: fn(&EncoderConfig) -> Result<Box<dyn VideoEncoderBackend>, EncodeError>,
+}
+
+/// Every backend compiled in.
+pub const ENABLED: &[EncoderEntry] = &[];

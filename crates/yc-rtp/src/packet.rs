@@ -1,0 +1,1 @@
+//! One RTP packet.
