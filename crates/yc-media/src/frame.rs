@@ -281,6 +281,13 @@ impl VideoFrame {
         self
     }
 
+    /// Stamps it with another capture time.
+    #[must_use]
+    pub fn with_captured_at(mut self, captured_at: CaptureTime) -> Self {
+        self.captured_at = captured_at;
+        self
+    }
+
     /// The same picture at a later time: what a still screen repeats.
     #[must_use]
     pub fn repeated_at(&self, captured_at: CaptureTime) -> Self {
