@@ -5,6 +5,7 @@ mod backend;
 pub mod backends;
 mod config;
 mod error;
+pub mod synthetic;
 mod target;
 
 pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndReason, PauseReason};

@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_bad_target_is_named_with_what_is_allowed() {
-        for text in ["", "scren", "monitor:", "monitor:-1", "window:zz", "region:10x10", "synthetic:0x0", "replay:"] {
+        for text in
+            ["", "scren", "monitor:", "monitor:-1", "window:zz", "region:10x10", "synthetic:0x0", "replay:"]
+        {
             let error = text.parse::<CaptureTarget>().unwrap_err();
             assert_eq!(error.kind(), CaptureErrorKind::InvalidInput);
             assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
