@@ -234,7 +234,10 @@ mod tests {
     #[test]
     fn every_codec_comes_back_from_its_own_reply() {
         for codec in [h264("42c028"), h264("640c1f"), CodecParams::Vp8, CodecParams::Vp9, CodecParams::Av1] {
-            assert_eq!(codec_from_reply(&codec_reply(&codec), &offer(std::slice::from_ref(&codec))), Ok(codec));
+            assert_eq!(
+                codec_from_reply(&codec_reply(&codec), &offer(std::slice::from_ref(&codec))),
+                Ok(codec)
+            );
         }
     }
 
