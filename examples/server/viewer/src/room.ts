@@ -166,7 +166,9 @@ export class Room {
     this.#disconnect();
     if (code === 'unauthorized' || code === 'forbidden') this.#enter({ name: 'unauthorized', message });
     else if (code === 'room_full') this.#enter({ name: 'room_full', message });
-    else this.#enter({ name: 'failed', code, message });
+    else if (code === 'unsupported_by_browser') {
+      this.#enter({ name: 'failed', code, message: `this browser has no WebRTC that mediasoup-client knows: ${message}` });
+    } else this.#enter({ name: 'failed', code, message });
   }
 
   #reconnect(connection: Connection): void {
@@ -280,7 +282,8 @@ export class Room {
     if (code === 'not_found') {
       this.#remove(producerId);
     } else {
-      const problem = code === 'cannot_consume' ? `This browser cannot decode this share: ${message}` : message;
+      const undecodable = code === 'cannot_consume' || code === 'unsupported_by_browser';
+      const problem = undecodable ? `This browser cannot decode this share: ${message}` : message;
       this.#shares.set(producerId, { ...share, consumer: null, problem });
     }
     this.#settle();
@@ -316,7 +319,7 @@ function close(connection: Connection): void {
 function describe(error: unknown): { code: string; message: string } {
   if (error instanceof SignalError) return { code: error.code, message: error.message };
   if (error instanceof Error && error.name === 'UnsupportedError') {
-    return { code: 'unsupported_browser', message: 'This browser cannot receive WebRTC video.' };
+    return { code: 'unsupported_by_browser', message: error.message };
   }
   return { code: 'page_error', message: error instanceof Error ? error.message : String(error) };
 }
