@@ -4,6 +4,9 @@ use std::fmt;
 
 use yc_media::{Codec, H264ProfileLevelId};
 
+use crate::ParamsError;
+use crate::extension::ExtensionMap;
+
 /// One RTP stream as a receiver must know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,6 +31,41 @@ impl StreamParams {
     /// A stream with no retransmission and no header extension.
     pub fn new(ssrc: u32, payload_type: u8, codec: CodecParams, cname: impl Into<String>) -> Self {
         Self { ssrc, payload_type, codec, rtx: None, extensions: Vec::new(), cname: cname.into(), mid: None }
+    }
+
+    /// Checks that the parameters can be sent with, and answers with the extension ids by what they carry.
+    ///
+    /// # Errors
+    ///
+    /// If a payload type is not 0 to 63 or 96 to 127, media and retransmission share an SSRC or a payload
+    /// type, an extension id is not 1 to 14 or stands twice, the CNAME is not 1 to 255 bytes long, or the
+    /// mid not 1 to 16.
+    pub fn validate(&self) -> Result<ExtensionMap, ParamsError> {
+        for payload_type in [Some(self.payload_type), self.rtx.map(|rtx| rtx.payload_type)] {
+            if let Some(value @ (64..=95 | 128..)) = payload_type {
+                return Err(ParamsError::PayloadType(value));
+            }
+        }
+        if let Some(rtx) = self.rtx {
+            if rtx.ssrc == self.ssrc {
+                return Err(ParamsError::RtxClash { what: "SSRC", value: rtx.ssrc });
+            }
+            if rtx.payload_type == self.payload_type {
+                return Err(ParamsError::RtxClash { what: "payload type", value: rtx.payload_type.into() });
+            }
+        }
+        check_length("the CNAME", &self.cname, 255)?;
+        if let Some(mid) = &self.mid {
+            check_length("the mid", mid, 16)?;
+        }
+        ExtensionMap::new(&self.extensions)
+    }
+}
+
+fn check_length(what: &'static str, text: &str, max: usize) -> Result<(), ParamsError> {
+    match text.len() {
+        len if len == 0 || len > max => Err(ParamsError::TextLength { what, len, max }),
+        _ => Ok(()),
     }
 }
 
@@ -138,5 +176,50 @@ impl ExtensionKind {
 impl fmt::Display for ExtensionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.uri())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> StreamParams {
+        let mut params = StreamParams::new(1, 101, CodecParams::Vp8, "cname");
+        params.rtx = Some(RtxParams { ssrc: 2, payload_type: 102 });
+        params.mid = Some("0".into());
+        params
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut StreamParams), message: &str) {
+        let mut params = params();
+        change(&mut params);
+        assert_eq!(params.validate().unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_with_is_refused_by_name() {
+        assert!(params().validate().is_ok());
+        check(|p| p.payload_type = 72, "payload type 72 is not 0 to 63 or 96 to 127 (RFC 5761 §4)");
+        check(|p| p.payload_type = 128, "payload type 128 is not 0 to 63 or 96 to 127 (RFC 5761 §4)");
+        check(
+            |p| p.rtx = Some(RtxParams { ssrc: 2, payload_type: 64 }),
+            "payload type 64 is not 0 to 63 or 96 to 127 (RFC 5761 §4)",
+        );
+        check(
+            |p| p.rtx = Some(RtxParams { ssrc: 1, payload_type: 102 }),
+            "SSRC 1 is both the media's and the retransmission's",
+        );
+        check(
+            |p| p.rtx = Some(RtxParams { ssrc: 2, payload_type: 101 }),
+            "payload type 101 is both the media's and the retransmission's",
+        );
+        check(|p| p.cname.clear(), "the CNAME is 0 bytes long, not 1 to 255");
+        check(|p| p.cname = "c".repeat(256), "the CNAME is 256 bytes long, not 1 to 255");
+        check(|p| p.mid = Some("m".repeat(17)), "the mid is 17 bytes long, not 1 to 16");
+        check(
+            |p| p.extensions.push(RtpExtension { kind: ExtensionKind::VideoOrientation, id: 15 }),
+            "id 15 of header extension urn:3gpp:video-orientation is not 1 to 14",
+        );
     }
 }
