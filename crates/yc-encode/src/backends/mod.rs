@@ -4,6 +4,11 @@ use yc_media::Codec;
 
 use crate::{EncodeError, EncoderConfig, VideoEncoderBackend};
 
+#[cfg(feature = "fake")]
+pub mod fake;
+#[cfg(feature = "openh264")]
+mod openh264;
+
 /// One backend as the registry knows it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -20,4 +25,9 @@ pub struct EncoderEntry {
 }
 
 /// Every backend compiled in.
-pub const ENABLED: &[EncoderEntry] = &[];
+pub const ENABLED: &[EncoderEntry] = &[
+    #[cfg(feature = "openh264")]
+    openh264::ENTRY,
+    #[cfg(feature = "fake")]
+    fake::ENTRY,
+];
