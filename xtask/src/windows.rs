@@ -1,0 +1,78 @@
+//! The Windows side, from Linux: cross-compiled with Debian's toolchain, run under Wine.
+//!
+//! `tools/windows/setup.sh` makes the toolchain and keeps it in the cache; its README says how.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::process;
+use crate::setup::{self, Purpose};
+use crate::workspace::{cache_dir, clean, root, target_dir};
+
+/// Options of `cargo xtask windows`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What to do with every default member; the server is none, since mediasoup runs on Linux here.
+    #[arg(value_enum)]
+    action: Action,
+
+    /// More arguments for cargo, after `--`.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Action {
+    /// Type-check all targets.
+    Check,
+    /// Lint all targets.
+    Clippy,
+    /// Build the programs, `yc-share.exe` among them.
+    Build,
+    /// Run the tests under Wine, on a virtual display.
+    Test,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::prepare(Purpose::Windows)?;
+    prepare()?;
+    act(options.action, &options.arguments)
+}
+
+/// Makes the toolchain, which takes a second when it is there.
+pub(crate) fn prepare() -> Result<()> {
+    let mut command = Command::new("bash");
+    clean(&mut command);
+    process::run(command.arg(root().join("tools/windows/setup.sh")))
+}
+
+/// Does one thing on a machine that is prepared.
+pub(crate) fn act(action: Action, arguments: &[String]) -> Result<()> {
+    let bin =
+        std::env::var_os("WIN_HOME").map_or_else(|| cache_dir().join("yc-windows"), Into::into).join("bin");
+    let cargo = bin.join("wincargo");
+    let mut command = if action == Action::Test {
+        let mut command = Command::new(bin.join("winx"));
+        command.arg(cargo);
+        command
+    } else {
+        Command::new(cargo)
+    };
+    clean(&mut command);
+    // A folder of its own: this is another compiler, and a shared one would make both build again.
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()?.join("windows"));
+    command.args(match action {
+        Action::Check => &["check", "--all-targets"] as &[_],
+        Action::Clippy => &["clippy", "--all-targets"],
+        Action::Build => &["build", "--bins"],
+        Action::Test => &["test"],
+    });
+    command.args(arguments);
+    if action == Action::Clippy {
+        command.args(["--", "-D", "warnings"]);
+    }
+    process::run(&mut command)
+}
