@@ -70,4 +70,14 @@ impl CaptureError {
     pub fn backend(&self) -> &'static str {
         self.backend
     }
+
+    /// Started a second time.
+    pub(crate) fn already_running(backend: &'static str) -> Self {
+        Self::new(CaptureErrorKind::Failed, backend, "starting").with_source("the capture runs already")
+    }
+
+    /// The OS gave no thread.
+    pub(crate) fn no_thread(backend: &'static str, error: std::io::Error) -> Self {
+        Self::new(CaptureErrorKind::Failed, backend, "starting its thread").with_source(error)
+    }
 }

@@ -3,8 +3,13 @@
 
 mod backend;
 pub mod backends;
+pub mod clock;
 mod config;
+mod control;
 mod error;
+mod pace;
+mod pool;
+mod registry;
 pub mod synthetic;
 mod target;
 
@@ -12,4 +17,5 @@ pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndRea
 pub use backends::{CaptureEntry, ENABLED};
 pub use config::CaptureConfig;
 pub use error::{CaptureError, CaptureErrorKind};
+pub use registry::{Opened, list_sources, open};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};

@@ -1,5 +1,8 @@
 //! The capture backends, one `cfg` line each, and the list of those compiled in.
 
+mod replay;
+pub mod synthetic;
+
 use crate::{CaptureBackend, CaptureConfig, CaptureError, CaptureSource};
 
 /// One backend as the registry knows it.
@@ -16,4 +19,4 @@ pub struct CaptureEntry {
 }
 
 /// Every backend compiled in, in the order they are tried.
-pub const ENABLED: &[CaptureEntry] = &[];
+pub const ENABLED: &[CaptureEntry] = &[synthetic::ENTRY, replay::ENTRY];

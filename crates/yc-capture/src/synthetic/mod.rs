@@ -25,4 +25,5 @@ mod scene;
 mod video;
 
 pub use canvas::SceneCanvas;
+pub(crate) use canvas::damage_of;
 pub use scene::{Scene, SceneKind, UnknownScene};

@@ -101,7 +101,7 @@ impl Scene {
     }
 
     /// Adds the rectangles that hold every pixel that differs between two frames.
-    fn changes(&self, from: u32, to: u32, changed: &mut Vec<Rect>) {
+    pub(crate) fn changes(&self, from: u32, to: u32, changed: &mut Vec<Rect>) {
         if self.kind == SceneKind::Static || from == to {
             return;
         }

@@ -1,0 +1,72 @@
+//! Finding sources and opening them with whatever backend can.
+
+use crate::{CaptureBackend, CaptureConfig, CaptureError, CaptureErrorKind, CaptureSource, ENABLED};
+
+/// An opened capture, and why the backends before it in the list were passed over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The capture, not yet started.
+    pub backend: Box<dyn CaptureBackend>,
+    /// What the backends that were tried before it said.
+    pub why_not: Vec<CaptureError>,
+}
+
+/// Everything that can be captured now, over all backends, and what those said that could not list.
+pub fn list_sources() -> (Vec<CaptureSource>, Vec<CaptureError>) {
+    let (mut sources, mut errors) = (Vec::new(), Vec::new());
+    for entry in ENABLED {
+        match (entry.list)() {
+            Ok(found) => sources.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    (sources, errors)
+}
+
+/// Opens a capture with the first backend in [`ENABLED`] that can.
+///
+/// # Errors
+///
+/// If none can: the most telling of their reasons, that is the first that is not
+/// [`CaptureErrorKind::Unsupported`].
+pub fn open(config: &CaptureConfig) -> Result<Opened, CaptureError> {
+    let mut why_not = Vec::new();
+    for entry in ENABLED {
+        match (entry.open)(config) {
+            Ok(backend) => return Ok(Opened { backend, why_not }),
+            Err(error) => why_not.push(error),
+        }
+    }
+    let telling =
+        why_not.iter().position(|error| error.kind() != CaptureErrorKind::Unsupported).unwrap_or_default();
+    if why_not.is_empty() {
+        return Err(CaptureError::new(CaptureErrorKind::Unsupported, "registry", "looking for a backend")
+            .with_source("this build has no capture backend"));
+    }
+    Err(why_not.swap_remove(telling))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CaptureTarget;
+
+    #[test]
+    fn the_synthetic_desktop_is_always_there() {
+        let (sources, _) = list_sources();
+        assert!(sources.iter().any(|source| source.backend == "synthetic"), "{sources:?}");
+        let target: CaptureTarget = "synthetic:320x200".parse().unwrap();
+        let opened = open(&CaptureConfig::new(target)).unwrap();
+        assert_eq!(opened.backend.info().backend, "synthetic");
+        assert!(opened.why_not.iter().all(|error| error.kind() == CaptureErrorKind::Unsupported));
+    }
+
+    #[test]
+    fn a_source_that_nothing_can_open_gets_the_telling_reason() {
+        let target: CaptureTarget = "replay:does/not/exist.y4m".parse().unwrap();
+        let error = open(&CaptureConfig::new(target)).unwrap_err();
+        assert_eq!((error.kind(), error.backend()), (CaptureErrorKind::NotFound, "replay"));
+        assert!(error.to_string().contains("does/not/exist.y4m"), "{error}");
+    }
+}
