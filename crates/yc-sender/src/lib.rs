@@ -1,1 +1,56 @@
-//! yc-sender
+//! The native screen-share sender: capture, encode, packetize, send.
+//!
+//! Start reading at [`pipeline`](crate::pipeline): it is the flow, top to bottom. Policy (when a still
+//! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
+//! time as an argument; threads and clocks live in `worker.rs` alone, sockets in `transport.rs` alone.
+//!
+//! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, do it
+//! however the app does (for mediasoup: `yc-sfu`), then [`PreparedSender::start`].
+//!
+//! ```no_run
+//! use yc_capture::{CaptureConfig, CaptureTarget};
+//! use yc_rtp::StreamParams;
+//! use yc_sender::{PreparedSender, SenderConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let prepared = PreparedSender::open(SenderConfig::from_env()?, CaptureConfig::new(CaptureTarget::Screen))?;
+//! // Negotiate with the receiver: it answers with an address, an SSRC and a payload type.
+//! let params = StreamParams::new(0x1234_5678, 101, prepared.codec_params()?, "my-app");
+//! let mut sender = prepared.start(params, "127.0.0.1:40000".parse()?)?;
+//! println!("{:?}", sender.status());
+//! sender.stop();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | stage | thread | owned by |
+//! | --- | --- | --- |
+//! | capture | the backend's own | `yc-capture` |
+//! | convert, encode | `yc-encode` | `worker.rs` |
+//! | packetize, pace, send, RTCP | `yc-send` | `worker.rs` |
+#![forbid(unsafe_code)]
+
+mod cadence;
+mod config;
+mod error;
+mod event;
+mod failure;
+mod keyframe;
+mod metrics;
+mod pacer;
+pub mod pipeline;
+mod queue;
+mod rate_control;
+mod session;
+mod status;
+mod transport;
+mod worker;
+
+pub use config::{ConfigError, KeyframeConfig, PacingConfig, SenderConfig, StillConfig};
+pub use error::{SenderError, SenderErrorKind};
+pub use event::{KeyframeCause, SenderEvent, StopReason};
+pub use pipeline::{PreparedSender, Sender};
+pub use queue::{FrameQueue, Taken};
+pub use session::{SenderSession, SessionAction, SessionSeeds, Transmit};
+pub use status::{DropCounters, FeedbackCounters, KeyframeCounters, SenderState, SenderStatus, StartupTimes};
+pub use transport::{PacketTransport, TransportError, TransportWaker, UdpTransport};

@@ -1,0 +1,341 @@
+//! One stream's protocol: what goes in by `handle_*`, what comes out by `poll_*`. No threads, no sockets, no
+//! clock: the time is an argument, so tests move it by hand.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use yc_capture::clock;
+use yc_media::{CaptureTime, EncodedFrame, RateTarget};
+use yc_rtp::rtcp::{self, DelaySinceLastRr, FeedbackParser};
+use yc_rtp::{FeedbackEvent, NtpTime, ParamsError, RtpPacket, RtpStream, StreamParams};
+
+use crate::keyframe::KeyframePolicy;
+use crate::metrics::SendStats;
+use crate::pacer::Pacer;
+use crate::rate_control::RateControl;
+use crate::{FeedbackCounters, KeyframeCause, SenderConfig, SenderError, SenderErrorKind};
+
+/// What differs from session to session: random numbers, and how the capture clock stands to the time of day.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct SessionSeeds {
+    /// Sequence number of the first packet.
+    pub first_sequence: u16,
+    /// RTP timestamp of the capture clock's epoch.
+    pub timestamp_offset: u32,
+    /// An instant of the capture clock…
+    pub anchor: CaptureTime,
+    /// …and the same instant as time since 1970-01-01T00:00:00Z.
+    pub anchor_unix: Duration,
+}
+
+impl SessionSeeds {
+    /// These numbers, and `anchor` of the capture clock at `anchor_unix` since 1970-01-01T00:00:00Z.
+    pub fn new(
+        first_sequence: u16,
+        timestamp_offset: u32,
+        anchor: CaptureTime,
+        anchor_unix: Duration,
+    ) -> Self {
+        Self { first_sequence, timestamp_offset, anchor, anchor_unix }
+    }
+
+    /// Random numbers from the OS, and the time of day at `now`.
+    ///
+    /// # Errors
+    ///
+    /// `Resources` if the OS gives no random bytes.
+    pub fn random(now: CaptureTime) -> Result<Self, SenderError> {
+        let random = getrandom::u64()
+            .map_err(|error| SenderError::new(SenderErrorKind::Resources, error.to_string()))?;
+        Ok(Self {
+            first_sequence: random as u16,
+            timestamp_offset: (random >> 32) as u32,
+            anchor: now,
+            anchor_unix: clock::to_unix(now),
+        })
+    }
+
+    fn ntp(&self, now: CaptureTime) -> NtpTime {
+        // In signed arithmetic by hand: `now` may be before the anchor.
+        let unix = self.anchor_unix + now.saturating_since(self.anchor);
+        NtpTime::from_unix(unix.saturating_sub(self.anchor.saturating_since(now)))
+    }
+}
+
+/// What the session wants of the encoding side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionAction {
+    /// Make the next picture a key frame; if the screen is still, encode the last picture again.
+    MakeKeyframe(KeyframeCause),
+    /// Aim at another rate.
+    SetTarget(RateTarget),
+}
+
+/// What a datagram from [`SenderSession::poll_transmit`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transmit {
+    /// An RTP packet.
+    Packet,
+    /// The last RTP packet of a frame.
+    FrameEnd,
+    /// RTCP.
+    Control,
+}
+
+/// Sender reports leave this often. [RFC 3550 §6.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.2) allows
+/// 360 divided by the session's kilobits per second, in seconds: less than this from 360 kbit/s on.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Packets worth more than this many times the configured backlog are not queued: the frame is dropped whole.
+const BACKLOG_LIMIT: u32 = 4;
+
+/// One RTP stream to one receiver: packetizes, paces, reports, listens.
+#[derive(Debug)]
+pub struct SenderSession {
+    stream: RtpStream,
+    seeds: SessionSeeds,
+    feedback: FeedbackParser,
+    pacer: Pacer,
+    keyframes: KeyframePolicy,
+    rate: RateControl,
+    max_packet_len: usize,
+    max_backlog: Duration,
+    queue: VecDeque<RtpPacket>,
+    /// The receiver's last reference time, for the next report to answer: whose, what, and when it came.
+    reference: Option<(u32, u32, CaptureTime)>,
+    transport_sequence: u16,
+    actions: VecDeque<SessionAction>,
+    next_report: Option<CaptureTime>,
+    /// A frame was dropped: what depends on it is dropped too, until a key frame comes.
+    broken: bool,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    dropped_frames: u64,
+    refused: u64,
+    packets: u64,
+    bytes: u64,
+    frames_ended: u64,
+    feedback: FeedbackCounters,
+}
+
+impl SenderSession {
+    /// A session that will send the stream `params` describes.
+    ///
+    /// # Errors
+    ///
+    /// If `params` cannot be sent with, or there is no packetizer for its codec.
+    pub fn new(
+        config: &SenderConfig,
+        params: StreamParams,
+        seeds: SessionSeeds,
+    ) -> Result<Self, ParamsError> {
+        let rate = RateControl::new(config);
+        let bitrate = rate.target().bitrate;
+        let feedback = FeedbackParser::new([&params]);
+        let mut stream = RtpStream::new(params, seeds.first_sequence, seeds.timestamp_offset)?;
+        stream.set_capture_epoch(Some(seeds.ntp(CaptureTime::default())));
+        Ok(Self {
+            stream,
+            seeds,
+            feedback,
+            pacer: Pacer::new(config.pacing, bitrate),
+            keyframes: KeyframePolicy::new(config.keyframes),
+            rate,
+            max_packet_len: config.max_packet_len,
+            max_backlog: config.pacing.max_backlog,
+            queue: VecDeque::with_capacity(1_024),
+            reference: None,
+            transport_sequence: 0,
+            actions: VecDeque::with_capacity(4),
+            next_report: None,
+            broken: false,
+            counters: Counters::default(),
+        })
+    }
+
+    /// What the encoder should aim at now.
+    pub fn target(&self) -> RateTarget {
+        self.rate.target()
+    }
+
+    /// Takes in an encoded frame: packetizes it and queues the packets.
+    pub fn handle_frame(&mut self, now: CaptureTime, frame: &EncodedFrame) {
+        if frame.is_key() {
+            self.keyframes.on_keyframe(now, frame.data.len());
+        }
+        let too_late = self.pacer.backlog() > self.max_backlog * BACKLOG_LIMIT;
+        if too_late || (self.broken && !frame.is_key()) {
+            return self.drop_frame();
+        }
+        let queued = self.queue.len();
+        if let Err(error) = self.stream.packetize(frame, self.max_packet_len, &mut self.queue) {
+            tracing::warn!(%error, "a frame could not be packetized");
+            return self.drop_frame();
+        }
+        self.broken = false;
+        for packet in self.queue.range(queued..) {
+            self.pacer.on_queued(packet.wire_len());
+        }
+    }
+
+    fn drop_frame(&mut self) {
+        self.counters.dropped_frames += 1;
+        if !self.broken {
+            self.broken = true;
+            self.keyframes.on_request(KeyframeCause::Lost);
+        }
+    }
+
+    /// Takes in a received datagram. Nothing in it is trusted; what is malformed is counted.
+    pub fn handle_datagram(&mut self, now: CaptureTime, datagram: &[u8]) {
+        if !rtcp::is_rtcp(datagram) {
+            self.counters.feedback.malformed += 1;
+            return;
+        }
+        self.counters.feedback.rtcp_received += 1;
+        let ntp = self.seeds.ntp(now);
+        let Self { feedback, counters, keyframes, rate, pacer, actions, reference, .. } = self;
+        let result = feedback.parse(ntp, datagram, &mut |event| {
+            if let Some(target) = rate.on_feedback(&event) {
+                pacer.set_target(target.bitrate);
+                actions.push_back(SessionAction::SetTarget(target));
+            }
+            let counters = &mut counters.feedback;
+            match event {
+                FeedbackEvent::KeyframeWanted { fir: false, .. } => {
+                    counters.plis += 1;
+                    keyframes.on_request(KeyframeCause::Pli);
+                }
+                FeedbackEvent::KeyframeWanted { fir: true, .. } => {
+                    counters.firs += 1;
+                    keyframes.on_request(KeyframeCause::Fir);
+                }
+                FeedbackEvent::Nack { sequences, .. } => counters.nacked_packets += sequences.len() as u64,
+                FeedbackEvent::ReceiverReport { fraction_lost, rtt, .. } => {
+                    counters.receiver_reports += 1;
+                    counters.fraction_lost = fraction_lost;
+                    if let Some(rtt) = rtt {
+                        counters.rtt_ms = Some(rtt.as_secs_f32() * 1_000.0);
+                    }
+                }
+                FeedbackEvent::MaxBitrate { bitrate, .. } => {
+                    counters.max_bitrate_kbps = Some(bitrate.as_kbps());
+                }
+                FeedbackEvent::ReferenceTime { ssrc, ntp_middle } => {
+                    *reference = Some((ssrc, ntp_middle, now));
+                }
+                _ => {}
+            }
+        });
+        if result.is_err() {
+            self.counters.feedback.malformed += 1;
+        }
+    }
+
+    /// Asks for a key frame, under the same bounds as a receiver's request.
+    pub fn request_keyframe(&mut self, cause: KeyframeCause) {
+        self.keyframes.on_request(cause);
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: CaptureTime) {
+        if let Some(cause) = self.keyframes.poll(now, self.rate.target().bitrate) {
+            self.actions.push_back(SessionAction::MakeKeyframe(cause));
+        }
+    }
+
+    /// Writes the next datagram that may leave now into `datagram` (its old content is cleared), and says
+    /// what it is. Tell its fate by [`on_sent`](Self::on_sent) or [`on_refused`](Self::on_refused).
+    pub fn poll_transmit(&mut self, now: CaptureTime, datagram: &mut Vec<u8>) -> Option<Transmit> {
+        datagram.clear();
+        if self.next_report.is_some_and(|at| at <= now) {
+            self.next_report = Some(now + REPORT_INTERVAL);
+            let delay = self.reference.take().map(|(ssrc, last_rr, at)| {
+                // In units of 1/65,536 s; it wraps after 18 hours, and reports come each second.
+                let delay = CaptureTime::from_epoch(now.saturating_since(at)).to_ticks(65_536) as u32;
+                DelaySinceLastRr { ssrc, last_rr, delay }
+            });
+            self.stream.write_report(self.seeds.ntp(now), now, delay.as_slice(), datagram);
+            return Some(Transmit::Control);
+        }
+        if self.pacer.next_at() > now {
+            return None;
+        }
+        let mut packet = self.queue.pop_front()?;
+        self.stream.stamp(&mut packet, self.seeds.ntp(now), self.transport_sequence);
+        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        packet.write_to(datagram);
+        self.pacer.on_sent(now, datagram.len());
+        self.stream.on_sent(&packet);
+        // The first packet brings the first report, so that a receiver knows the clock from the start.
+        self.next_report.get_or_insert(now);
+        Some(if packet.header.marker { Transmit::FrameEnd } else { Transmit::Packet })
+    }
+
+    /// The datagram of the last `poll_transmit`, of `bytes`, was handed to the OS.
+    pub fn on_sent(&mut self, transmit: Transmit, bytes: usize) {
+        if transmit != Transmit::Control {
+            self.counters.packets += 1;
+            self.counters.bytes += bytes as u64;
+        }
+        if transmit == Transmit::FrameEnd {
+            self.counters.frames_ended += 1;
+        }
+    }
+
+    /// The datagram of the last `poll_transmit` was refused by the OS and is lost.
+    pub fn on_refused(&mut self, transmit: Transmit) {
+        if transmit != Transmit::Control {
+            self.counters.refused += 1;
+        }
+    }
+
+    /// The next thing wanted of the encoding side.
+    pub fn poll_action(&mut self) -> Option<SessionAction> {
+        self.actions.pop_front()
+    }
+
+    /// When something is due next, if nothing comes in before.
+    pub fn poll_timeout(&self) -> Option<CaptureTime> {
+        let packet = (!self.queue.is_empty()).then(|| self.pacer.next_at());
+        let keyframe = self.keyframes.due_at(self.rate.target().bitrate);
+        [self.next_report, packet, keyframe].into_iter().flatten().min()
+    }
+
+    /// How long it takes until everything that waits has left.
+    pub fn backlog(&self) -> Duration {
+        self.pacer.backlog()
+    }
+
+    /// Writes a goodbye into `datagram` (its old content is cleared). Answers whether there is one: a stream
+    /// that never began does not end.
+    pub fn goodbye(&mut self, now: CaptureTime, datagram: &mut Vec<u8>) -> bool {
+        datagram.clear();
+        if self.next_report.is_none() {
+            return false;
+        }
+        self.stream.write_goodbye(self.seeds.ntp(now), now, datagram);
+        true
+    }
+
+    /// Copies the counters to where the status reads them.
+    pub(crate) fn publish(&self, now: CaptureTime, stats: &mut SendStats) {
+        let counters = &self.counters;
+        stats.packets = counters.packets;
+        stats.bytes = counters.bytes;
+        stats.refused = counters.refused;
+        stats.unpacketized = counters.dropped_frames;
+        stats.backlog = self.backlog();
+        stats.keyframe_requests = self.keyframes.requests();
+        stats.feedback = counters.feedback;
+        while stats.frames < counters.frames_ended {
+            stats.on_frame_sent(now);
+        }
+    }
+}

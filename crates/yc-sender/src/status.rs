@@ -1,0 +1,165 @@
+//! What a sender is doing, as a snapshot that serializes.
+
+use serde::Serialize;
+use yc_media::{Codec, RateTarget, Resolution};
+
+use crate::StopReason;
+
+/// A snapshot of a sender. Counters count since it started.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SenderStatus {
+    /// Where it is in its life.
+    pub state: SenderState,
+    /// Why it stopped, once it did.
+    pub stop_reason: Option<StopReason>,
+    /// Time since it was started, in milliseconds.
+    pub uptime_ms: u64,
+    /// The capture backend in use.
+    pub capture_backend: &'static str,
+    /// Capture backends that were tried before it, each with its reason.
+    pub capture_why_not: Vec<String>,
+    /// The size of the captured source in pixels, once a frame came.
+    pub source_size: Option<Resolution>,
+    /// The encoder backend in use.
+    pub encoder_backend: &'static str,
+    /// Whether it encodes by dedicated hardware.
+    pub encoder_hardware: bool,
+    /// Whether it runs at the speed it was made for: `false` for a software encoder without its SIMD.
+    pub encoder_accelerated: bool,
+    /// Encoder backends that were tried before it, each with its reason.
+    pub encoder_why_not: Vec<String>,
+    /// What it encodes into.
+    pub codec: Codec,
+    /// The size of the encoded picture in pixels, once there is one.
+    pub encoded_size: Option<Resolution>,
+    /// What the encoder aims at.
+    pub target: RateTarget,
+    /// Changed pictures that the capture delivered.
+    pub frames_captured: u64,
+    /// Pictures that the encoder made an access unit of, repeats included.
+    pub frames_encoded: u64,
+    /// Pictures encoded although the screen did not change, to sharpen it or to keep the stream alive.
+    pub frames_repeated: u64,
+    /// Access units whose last packet left.
+    pub frames_sent: u64,
+    /// Access units that left in the last second.
+    pub fps: u32,
+    /// Bits that left in the last second, headers included, in thousands.
+    pub bitrate_kbps: u32,
+    /// The mean quantizer of the last picture in the codec's scale, where the encoder tells it.
+    pub quantizer: Option<u8>,
+    /// Time to convert and encode a picture in milliseconds: moving average over about 16 pictures.
+    pub encode_ms: f32,
+    /// The longest time to convert and encode one picture, in milliseconds.
+    pub encode_ms_max: f32,
+    /// Key frames by cause.
+    pub key_frames: KeyframeCounters,
+    /// Pictures and packets that were dropped, by where it happened.
+    pub dropped: DropCounters,
+    /// RTP packets that left.
+    pub packets_sent: u64,
+    /// Bytes of RTP that left, headers included.
+    pub bytes_sent: u64,
+    /// Time that the packets now waiting take to leave, in milliseconds.
+    pub send_backlog_ms: u32,
+    /// What the receiver said.
+    pub feedback: FeedbackCounters,
+    /// How long the start took.
+    pub startup: StartupTimes,
+    /// Events that were dropped because nobody took them.
+    pub events_lost: u64,
+}
+
+/// Where a sender is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SenderState {
+    /// Its threads run; no packet left yet.
+    Starting,
+    /// Packets leave.
+    Running,
+    /// It ended as it was asked to, or with its source.
+    Stopped,
+    /// It ended because something broke.
+    Failed,
+}
+
+/// Key frames by cause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct KeyframeCounters {
+    /// All of them.
+    pub total: u64,
+    /// The first of the stream.
+    pub start: u64,
+    /// Because a receiver asked by PLI.
+    pub pli: u64,
+    /// Because a receiver asked by FIR.
+    pub fir: u64,
+    /// Because the app asked.
+    pub app: u64,
+    /// Because a frame was lost between encoder and network.
+    pub lost: u64,
+    /// Because the picture changed its size.
+    pub resize: u64,
+    /// How often one was asked for, storms included.
+    pub requests: u64,
+}
+
+/// Pictures and packets that were dropped, by where it happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DropCounters {
+    /// Pictures: the queue before the encoder was full.
+    pub queue_full: u64,
+    /// Pictures: a newer one was there when the encoder got to it.
+    pub superseded: u64,
+    /// Pictures: too much waited to be sent.
+    pub backlog: u64,
+    /// Pictures: the encoder refused or failed.
+    pub encode_failed: u64,
+    /// Pictures: the encoder made nothing of them, to keep its rate.
+    pub skipped_by_encoder: u64,
+    /// Access units: encoded, but not sent.
+    pub during_send: u64,
+    /// Packets: the OS refused them.
+    pub packets_refused: u64,
+}
+
+/// What the receiver said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FeedbackCounters {
+    /// RTCP datagrams received.
+    pub rtcp_received: u64,
+    /// Datagrams received that were no well-formed RTCP.
+    pub malformed: u64,
+    /// Key frames asked for by PLI.
+    pub plis: u64,
+    /// Key frames asked for by FIR, repeats left out.
+    pub firs: u64,
+    /// Packets that were said to be missing.
+    pub nacked_packets: u64,
+    /// Receiver reports about our stream.
+    pub receiver_reports: u64,
+    /// Part of the packets lost, 0.0 to 1.0, in the last report.
+    pub fraction_lost: f32,
+    /// Round-trip time in milliseconds, from the last report that allows to tell it.
+    pub rtt_ms: Option<f32>,
+    /// The receiver's bound on the bitrate, in thousands of bits a second, where it sent one.
+    pub max_bitrate_kbps: Option<u32>,
+}
+
+/// How long the start took: milliseconds since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct StartupTimes {
+    /// Until the first picture was captured.
+    pub first_captured_ms: Option<f32>,
+    /// Until the first access unit was encoded.
+    pub first_encoded_ms: Option<f32>,
+    /// Until the last packet of the first access unit left.
+    pub first_sent_ms: Option<f32>,
+}

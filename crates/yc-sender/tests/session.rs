@@ -1,0 +1,193 @@
+//! `SenderSession` on a clock that is moved by hand: no thread, no socket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, H264ProfileLevelId, LayerId, Resolution};
+use yc_rtp::{CodecParams, ExtensionKind, RtpExtension, RtpHeader, StreamParams, rtcp};
+use yc_sender::{KeyframeCause, SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
+
+const SSRC: u32 = 77;
+
+fn at(millis: u64) -> CaptureTime {
+    CaptureTime::from_epoch(Duration::from_secs(50) + Duration::from_millis(millis))
+}
+
+fn session(config: &SenderConfig) -> SenderSession {
+    let profile_level_id: H264ProfileLevelId = "42c01f".parse().unwrap();
+    let mut params = StreamParams::new(SSRC, 101, CodecParams::H264 { profile_level_id }, "test");
+    params.extensions.push(RtpExtension { kind: ExtensionKind::TransportWideCc, id: 5 });
+    let seeds = SessionSeeds::new(65_530, 0xffff_ff00, at(0), Duration::from_secs(1_700_000_000));
+    SenderSession::new(config, params, seeds).unwrap()
+}
+
+/// An access unit of `bytes` bytes: parameter sets and an IDR slice, or one slice.
+fn frame(kind: FrameKind, millis: u64, bytes: usize) -> EncodedFrame {
+    let mut data = Vec::new();
+    if kind == FrameKind::Key {
+        data.extend([0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80]);
+    }
+    data.extend([0, 0, 0, 1, if kind == FrameKind::Key { 0x65 } else { 0x41 }]);
+    data.resize(bytes.max(data.len() + 1), 0x55);
+    EncodedFrame {
+        data: Bytes::from(data),
+        codec: Codec::H264,
+        kind,
+        captured_at: at(millis),
+        size: Resolution::new(1280, 720).unwrap(),
+        layer: LayerId::default(),
+        qp: None,
+    }
+}
+
+/// Everything that leaves at `millis`, RTP only.
+fn drain(session: &mut SenderSession, millis: u64) -> Vec<Vec<u8>> {
+    let mut datagram = Vec::new();
+    let mut sent = Vec::new();
+    session.handle_timeout(at(millis));
+    while let Some(transmit) = session.poll_transmit(at(millis), &mut datagram) {
+        session.on_sent(transmit, datagram.len());
+        if transmit != Transmit::Control {
+            sent.push(datagram.clone());
+        }
+    }
+    sent
+}
+
+fn pli() -> Vec<u8> {
+    let mut rtcp = vec![0x81, 206, 0, 2, 0, 0, 0, 9];
+    rtcp.extend(SSRC.to_be_bytes());
+    rtcp
+}
+
+#[test]
+fn a_key_frame_is_paced_and_numbered_through_the_wrap() {
+    let mut session = session(&SenderConfig::default());
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 120_000));
+    let at_once = drain(&mut session, 0).len();
+    // 6 Mbit/s × 4 in 10 ms are 30,000 bytes: 26 packets of 1,200 bytes cross that line.
+    assert_eq!(at_once, 26);
+    assert!(session.backlog() > Duration::from_millis(25));
+    let mut packets = Vec::new();
+    for millis in 1..60 {
+        packets.extend(drain(&mut session, millis));
+    }
+    assert_eq!(session.backlog(), Duration::ZERO);
+    let headers: Vec<_> = packets.iter().map(|packet| RtpHeader::parse(packet).unwrap().0).collect();
+    assert!(packets.iter().all(|packet| packet.len() <= 1_200));
+    assert_eq!(headers[0].sequence, 65_530u16.wrapping_add(26));
+    assert!(headers.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
+    assert_eq!(headers.iter().filter(|header| header.marker).count(), 1);
+    assert!(headers.last().unwrap().marker);
+    let sequence = |header: &RtpHeader| header.extensions.value(5).map(|v| u16::from_be_bytes([v[0], v[1]]));
+    assert_eq!(sequence(&headers[0]), Some(26), "the transport's own numbers count from 0");
+}
+
+#[test]
+fn a_report_leaves_with_the_first_frame_and_each_second() {
+    let mut session = session(&SenderConfig::default());
+    let mut datagram = Vec::new();
+    assert_eq!(session.poll_transmit(at(0), &mut datagram), None);
+    assert!(!session.goodbye(at(0), &mut datagram), "a stream that never began does not end");
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 100));
+    let mut reports = Vec::new();
+    for millis in 0..3_500 {
+        while let Some(transmit) = session.poll_transmit(at(millis), &mut datagram) {
+            session.on_sent(transmit, datagram.len());
+            if transmit == Transmit::Control {
+                assert!(rtcp::is_rtcp(&datagram));
+                reports.push((millis, datagram.clone()));
+            }
+        }
+    }
+    assert_eq!(reports.iter().map(|(millis, _)| *millis).collect::<Vec<_>>(), [0, 1_000, 2_000, 3_000]);
+    // RTP time of the report: 51 s and 1 s later on the capture clock, 90,000 ticks each, from the offset.
+    let report = &reports[1].1;
+    assert_eq!((report[1], &report[4..8]), (200, &SSRC.to_be_bytes()[..]));
+    let rtp_time = u32::from_be_bytes(report[16..20].try_into().unwrap());
+    assert_eq!(rtp_time, (51u32 * 90_000).wrapping_add(0xffff_ff00));
+    let ntp_seconds = u32::from_be_bytes(report[8..12].try_into().unwrap());
+    assert_eq!(ntp_seconds, 1_700_000_001 + 2_208_988_800u64 as u32);
+    assert!(session.goodbye(at(3_600), &mut datagram));
+}
+
+#[test]
+fn a_pli_becomes_a_wanted_key_frame_and_a_storm_stays_bounded() {
+    let mut session = session(&SenderConfig::default());
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 1_000));
+    drain(&mut session, 0);
+    let mut wanted = 0;
+    for millis in (1..3_000).step_by(5) {
+        session.handle_datagram(at(millis), &pli());
+        session.handle_timeout(at(millis));
+        while let Some(action) = session.poll_action() {
+            assert_eq!(action, SessionAction::MakeKeyframe(KeyframeCause::Pli));
+            wanted += 1;
+            session.handle_frame(at(millis), &frame(FrameKind::Key, millis, 1_000));
+        }
+        drain(&mut session, millis);
+    }
+    assert_eq!(wanted, 9, "one in each 300 ms of 3 s, the first of them being the start");
+}
+
+#[test]
+fn what_cannot_leave_in_time_is_dropped_whole_until_a_key_frame() {
+    let config = SenderConfig::default();
+    let mut session = session(&config);
+    // 24 Mbit/s leave; 2.4 MB are 800 ms, the bound.
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 2_600_000));
+    session.handle_frame(at(33), &frame(FrameKind::Delta, 33, 5_000));
+    session.handle_frame(at(66), &frame(FrameKind::Delta, 66, 5_000));
+    session.handle_timeout(at(400));
+    let mut sent = Vec::new();
+    for millis in 66..1_200 {
+        sent.extend(drain(&mut session, millis));
+    }
+    assert_eq!(session.backlog(), Duration::ZERO);
+    session.handle_frame(at(1_200), &frame(FrameKind::Delta, 1_200, 5_000));
+    assert!(drain(&mut session, 1_200).is_empty(), "it depends on what was dropped");
+    session.handle_timeout(at(2_100));
+    assert_eq!(session.poll_action(), Some(SessionAction::MakeKeyframe(KeyframeCause::Lost)));
+    session.handle_frame(at(2_100), &frame(FrameKind::Key, 2_100, 5_000));
+    let next = drain(&mut session, 2_100);
+    let (last, first) =
+        (RtpHeader::parse(sent.last().unwrap()).unwrap().0, RtpHeader::parse(&next[0]).unwrap().0);
+    assert_eq!(first.sequence, last.sequence.wrapping_add(1), "a dropped frame leaves no gap");
+}
+
+#[test]
+fn a_bound_from_the_receiver_lowers_the_target() {
+    let mut session = session(&SenderConfig::default());
+    // REMB, 1 Mbit/s: draft-alvestrand-rmcat-remb-03 §2.2: 6 bits exponent, 18 bits mantissa.
+    let mut remb = vec![0x8f, 206, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0];
+    remb.extend(*b"REMB");
+    let (exponent, mantissa) = (3u32, 125_000u32);
+    remb.extend(((1u32 << 24) | (exponent << 18) | mantissa).to_be_bytes());
+    remb.extend(SSRC.to_be_bytes());
+    session.handle_datagram(at(0), &remb);
+    let Some(SessionAction::SetTarget(target)) = session.poll_action() else { panic!("no new target") };
+    assert_eq!(target.bitrate.as_kbps(), 1_000);
+    assert_eq!(session.target(), target);
+}
+
+#[test]
+fn no_byte_string_harms_the_session() {
+    let mut session = session(&SenderConfig::default());
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 1_000));
+    let mut state = 0x1234_5678u32;
+    for round in 0..20_000u64 {
+        let mut datagram: Vec<u8> = (0..state % 64)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if let [first, second, ..] = &mut datagram[..] {
+            (*first, *second) = (0x80 | (*first & 0x1f), 200 + *second % 8);
+        }
+        session.handle_datagram(at(round), &datagram);
+        while session.poll_action().is_some() {}
+    }
+    assert!(!drain(&mut session, 20_000).is_empty());
+}

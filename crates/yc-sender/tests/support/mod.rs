@@ -1,0 +1,190 @@
+//! What the tests of the running sender share: a receiver on loopback and a capture that is driven by hand.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use yc_capture::{CaptureBackend, CaptureError, CaptureEvent, CaptureInfo, CaptureSink, clock};
+use yc_media::{CpuBuffer, FrameBuffer, FrameRate, PixelFormat, PlaneLayout, Resolution, VideoFrame};
+use yc_rtp::{RtpHeader, StreamParams};
+use yc_sender::PreparedSender;
+
+pub const SSRC: u32 = 0x5eed_0001;
+pub const PAYLOAD_TYPE: u8 = 101;
+
+/// Longer than anything takes on a busy machine; a test that waits this long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A receiver on loopback.
+pub struct Receiver {
+    socket: UdpSocket,
+    peer: Option<SocketAddr>,
+    buffer: Vec<u8>,
+}
+
+/// One frame as it arrived: the NAL unit types of its packets' payloads, in order.
+#[derive(Debug)]
+pub struct Arrived {
+    pub timestamp: u32,
+    pub packets: usize,
+    pub bytes: usize,
+    pub has_sps: bool,
+}
+
+impl Receiver {
+    #[expect(clippy::disallowed_methods, reason = "the far end of the sender under test")]
+    pub fn new() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        Self { socket, peer: None, buffer: vec![0; 2_048] }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    /// The next datagram within `timeout`.
+    #[expect(clippy::disallowed_methods, reason = "bounds the wait")]
+    pub fn datagram(&mut self, timeout: Duration) -> Option<Vec<u8>> {
+        let until = Instant::now() + timeout;
+        loop {
+            if let Ok((len, from)) = self.socket.recv_from(&mut self.buffer) {
+                self.peer = Some(from);
+                return Some(self.buffer[..len].to_vec());
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+        }
+    }
+
+    /// The next whole frame, or `None` if none ends within `timeout`. RTCP is left out.
+    #[expect(clippy::disallowed_methods, reason = "bounds the wait")]
+    pub fn frame(&mut self, timeout: Duration) -> Option<Arrived> {
+        let until = Instant::now() + timeout;
+        let mut arrived = Arrived { timestamp: 0, packets: 0, bytes: 0, has_sps: false };
+        loop {
+            let datagram = self.datagram(until.saturating_duration_since(Instant::now()))?;
+            if yc_rtp::rtcp::is_rtcp(&datagram) {
+                continue;
+            }
+            let (header, payload) = RtpHeader::parse(&datagram).unwrap();
+            assert_eq!((header.ssrc, header.payload_type), (SSRC, PAYLOAD_TYPE));
+            let payload = &datagram[payload];
+            arrived.timestamp = header.timestamp;
+            arrived.packets += 1;
+            arrived.bytes += datagram.len();
+            arrived.has_sps |= match payload[0] & 0x1f {
+                7 => true,
+                24 => payload[3] & 0x1f == 7,
+                28 => payload[1] & 0x9f == 0x87,
+                _ => false,
+            };
+            if header.marker {
+                return Some(arrived);
+            }
+        }
+    }
+
+    /// Sends RTCP back to whoever sent last.
+    pub fn reply(&self, rtcp: &[u8]) {
+        self.socket.send_to(rtcp, self.peer.expect("something arrived before")).unwrap();
+    }
+
+    /// An empty receiver report and a PLI. [RFC 4585 §6.3.1]
+    pub fn reply_pli(&self) {
+        let mut rtcp = vec![0x80, 201, 0, 1, 0, 0, 0, 9];
+        rtcp.extend([0x81, 206, 0, 2, 0, 0, 0, 9]);
+        rtcp.extend(SSRC.to_be_bytes());
+        self.reply(&rtcp);
+    }
+}
+
+pub fn params(prepared: &PreparedSender) -> StreamParams {
+    StreamParams::new(SSRC, PAYLOAD_TYPE, prepared.codec_params().unwrap(), "test")
+}
+
+/// A capture that delivers what the test says, beside the real ones.
+#[derive(Debug)]
+pub struct DrivenCapture {
+    info: CaptureInfo,
+    driver: Driver,
+}
+
+/// The test's end of a [`DrivenCapture`].
+#[derive(Clone)]
+pub struct Driver {
+    sink: Arc<Mutex<Option<CaptureSink>>>,
+    size: Resolution,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Driver")
+    }
+}
+
+impl DrivenCapture {
+    pub fn new(width: u32, height: u32) -> (Box<Self>, Driver) {
+        let size = Resolution::new(width, height).unwrap();
+        let driver = Driver { sink: Arc::default(), size };
+        let info = CaptureInfo::new("driven", size, "CLOCK_MONOTONIC");
+        (Box::new(Self { info, driver: driver.clone() }), driver)
+    }
+}
+
+impl CaptureBackend for DrivenCapture {
+    fn info(&self) -> &CaptureInfo {
+        &self.info
+    }
+
+    fn start(&mut self, sink: CaptureSink) -> Result<(), CaptureError> {
+        *self.driver.sink.lock().unwrap() = Some(sink);
+        Ok(())
+    }
+
+    fn set_frame_rate(&mut self, _: FrameRate) {}
+
+    fn request_frame(&mut self) {}
+
+    fn stop(&mut self) {
+        *self.driver.sink.lock().unwrap() = None;
+    }
+}
+
+impl Driver {
+    /// Delivers an event; answers whether the capture runs.
+    pub fn deliver(&self, event: CaptureEvent) -> bool {
+        match &mut *self.sink.lock().unwrap() {
+            Some(sink) => {
+                sink(event);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Delivers a picture of text-like noise that `seed` decides.
+    pub fn picture(&self, seed: u32) -> bool {
+        self.deliver(CaptureEvent::Frame(picture(self.size, seed)))
+    }
+}
+
+pub fn picture(size: Resolution, seed: u32) -> VideoFrame {
+    let stride = size.width() as usize * 4;
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut pixels = Vec::with_capacity(stride * size.height() as usize);
+    for y in 0..size.height() {
+        for x in 0..size.width() {
+            if x % 8 == 0 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223 + y);
+            }
+            let dark = (state >> (x % 8 + 20)) & 1 == 1;
+            pixels.extend(if dark { [30, 30, 30, 255] } else { [220, 220, 220, 255] });
+        }
+    }
+    let planes = [PlaneLayout { offset: 0, stride }];
+    let buffer = CpuBuffer::new(Arc::new(pixels), PixelFormat::Bgra8, size, &planes).unwrap();
+    VideoFrame::new(FrameBuffer::Cpu(buffer), clock::now())
+}
