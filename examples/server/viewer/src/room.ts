@@ -15,8 +15,8 @@ export type RoomState =
   | { name: 'watching'; interrupted: boolean }
   /** In with a token that only shares: there is nothing to see. */
   | { name: 'ready' }
-  /** The connection was lost, or the server cannot be reached. `attempt` counts from 1. */
-  | { name: 'reconnecting'; attempt: number }
+  /** The connection was lost, or the server cannot be reached, as `message` says. `attempt` counts from 1. */
+  | { name: 'reconnecting'; attempt: number; message: string }
   /** The server does not let this token in. Final. */
   | { name: 'unauthorized'; message: string }
   /** The room holds as many peers as it may. Final, until {@link Room.retry}. */
@@ -133,7 +133,7 @@ export class Room {
     });
     const [signal, device] = await Promise.all([opening, createDevice()]);
     if (this.#connection !== connection) return;
-    signal.onClose = () => this.#reconnect(connection);
+    signal.onClose = () => this.#reconnect(connection, 'the connection to the server was lost');
     signal.onNotification = (notification) => this.#handleNotification(connection, notification);
 
     const joined = await signal.request('join', { protocol: PROTOCOL, room, token, role });
@@ -160,7 +160,7 @@ export class Room {
     if (this.#connection !== connection) return;
     const { code, message } = describe(error);
     if (PASSING.has(code)) {
-      this.#reconnect(connection);
+      this.#reconnect(connection, message);
       return;
     }
     this.#disconnect();
@@ -171,7 +171,7 @@ export class Room {
     } else this.#enter({ name: 'failed', code, message });
   }
 
-  #reconnect(connection: Connection): void {
+  #reconnect(connection: Connection, message: string): void {
     if (this.#connection !== connection) return;
     // A server that lets this page in and then drops it, again and again, is not asked faster than one that is down.
     if (connection.media && unixMs() - (this.#joinedAtMs ?? 0) >= STEADY_MS) this.#failures = 0;
@@ -179,7 +179,7 @@ export class Room {
     const random = this.#options.random ?? Math.random;
     const delay = backoffMs(this.#failures, random());
     this.#failures += 1;
-    this.#enter({ name: 'reconnecting', attempt: this.#failures });
+    this.#enter({ name: 'reconnecting', attempt: this.#failures, message });
     this.#retryTimer = setTimeout(() => void this.#connect(), delay);
   }
 
@@ -221,7 +221,7 @@ export class Room {
 
   #handleTransportState(connection: Connection, state: types.ConnectionState): void {
     if (this.#connection !== connection) return;
-    if (state === 'failed') this.#reconnect(connection);
+    if (state === 'failed') this.#reconnect(connection, 'no video reaches this page any more');
     else this.#settle();
   }
 

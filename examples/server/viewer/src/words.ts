@@ -40,7 +40,7 @@ export function wordsFor(room: RoomState, shares: number, own: ShareState): Word
         'busy',
         'Reconnecting',
         'Reconnecting…',
-        `The connection to the server was lost. Try ${room.attempt} follows by itself.`,
+        `${sentence(room.message)} The page tries again by itself (try ${room.attempt}).`,
         'retry',
       );
     case 'unauthorized':

@@ -70,7 +70,7 @@ describe('the words', () => {
     [{ name: 'connecting' }, 'Connecting…', null],
     [{ name: 'waiting' }, 'Waiting for a share', null],
     [{ name: 'ready' }, 'Ready to share', null],
-    [{ name: 'reconnecting', attempt: 2 }, 'Reconnecting…', 'retry'],
+    [{ name: 'reconnecting', attempt: 2, message: 'lost' }, 'Reconnecting…', 'retry'],
     [{ name: 'unauthorized', message: 'expired' }, 'You are not let in', 'join'],
     [{ name: 'room_full', message: '' }, 'The room is full', 'retry'],
     [{ name: 'failed', code: 'x', message: 'y' }, 'It did not work', 'retry'],
