@@ -26,15 +26,20 @@ impl ParameterSets {
         let has_sps = has(ahead, NalType::Sps);
         let has_pps = has(ahead, NalType::Pps);
         self.learn(ahead);
-        let Some(idr) = idr else { return Ok(()) };
+        if idr.is_none() {
+            return Ok(());
+        }
         if self.sps.is_empty() || self.pps.is_empty() {
             return Err("an IDR picture whose SPS or PPS was never seen");
         }
-        if !has_pps {
-            units.splice(idr..idr, self.pps.iter().cloned());
-        }
         if !has_sps {
             units.splice(0..0, self.sps.iter().cloned());
+        }
+        if !has_pps {
+            let ahead = units.iter().take_while(|unit| NalType::of(unit) != NalType::Idr);
+            let sps = ahead.enumerate().filter(|(_, unit)| NalType::of(unit) == NalType::Sps);
+            let behind = sps.last().map_or(0, |(at, _)| at + 1);
+            units.splice(behind..behind, self.pps.iter().cloned());
         }
         Ok(())
     }
@@ -127,8 +132,9 @@ mod tests {
         check(&mut known, &[SPS, PPS, IDR], Ok(&[SPS, PPS, IDR]));
         check(&mut known, &[SPS_2, PPS_1, PPS, IDR], Ok(&[SPS_2, PPS_1, PPS, IDR]));
         check(&mut known, &[SLICE], Ok(&[SLICE]));
-        check(&mut known, &[SEI, IDR, IDR], Ok(&[SPS_2, SEI, PPS_1, PPS, IDR, IDR]));
+        check(&mut known, &[SEI, IDR, IDR], Ok(&[SPS_2, PPS_1, PPS, SEI, IDR, IDR]));
         check(&mut known, &[PPS, IDR], Ok(&[SPS_2, PPS, IDR]));
+        check(&mut known, &[SPS, SEI, IDR], Ok(&[SPS, PPS_1, PPS, SEI, IDR]));
     }
 
     #[test]
@@ -150,6 +156,7 @@ mod tests {
         check(&mut known, &[IDR, SPS, PPS], never);
         check(&mut known, &[PPS, IDR], never);
         check(&mut known, &[SPS, IDR], Ok(&[SPS, PPS, IDR]));
+        check(&mut known, &[IDR, SPS_2, PPS_1], Ok(&[SPS, PPS, IDR, SPS_2, PPS_1]));
     }
 
     #[test]
