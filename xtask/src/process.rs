@@ -332,7 +332,8 @@ pub(crate) fn exists(_id: u32) -> bool {
     true
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

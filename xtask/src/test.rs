@@ -30,8 +30,10 @@ pub(crate) struct Options {
 /// One step: its name and what it does on a prepared machine.
 struct Step {
     name: String,
-    run: Box<dyn Fn(&Ready) -> Result<()>>,
+    run: Run,
 }
+
+type Run = Box<dyn Fn(&Ready) -> Result<()>>;
 
 /// How one step went.
 struct Outcome {

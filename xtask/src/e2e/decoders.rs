@@ -113,7 +113,7 @@ fn pictures(output: &mut impl Read) -> Result<Decoded> {
         let newest = numbers.last_key_value().map_or(0, |(newest, _)| *newest);
         ensure!(number >= newest, "picture {index} shows frame {number} after frame {newest}");
         numbers.insert(number, index);
-        if index % COMPARE_EVERY == 0 {
+        if index.is_multiple_of(COMPARE_EVERY) {
             let comparison = reference.compare_i420(&picture)?;
             decoded.least_psnr = decoded.least_psnr.min(comparison.luma_psnr);
             ensure!(comparison.matches(), "picture {index} is not the captured one: {comparison:?}");

@@ -28,9 +28,12 @@ struct Fault {
     says: &'static [&'static str],
     /// The exit code.
     code: i32,
-    /// Does it, and returns the exit code and everything that was said.
-    cause: fn(&Rig) -> Result<(Option<i32>, String)>,
+    /// Does it.
+    cause: fn(&Rig) -> Result<Outcome>,
 }
+
+/// The exit code, none for a signal, and all that was said.
+type Outcome = (Option<i32>, String);
 
 const FAULTS: &[Fault] = &[
     Fault { what: "server killed in mid-share", says: &["server is gone"], code: 6, cause: server_killed },
@@ -81,7 +84,7 @@ fn run(rig: &Rig) -> Result<()> {
 }
 
 /// Runs a program to its end and returns exit code and output.
-fn outcome(rig: &Rig, name: &str, command: &mut Command) -> Result<(Option<i32>, String)> {
+fn outcome(rig: &Rig, name: &str, command: &mut Command) -> Result<Outcome> {
     let mut process = Process::spawn(name, rig.dir(), command)?;
     let status = process.wait(END_TIMEOUT)?;
     while process.next_line(END_TIMEOUT)?.is_some() {}
@@ -96,7 +99,7 @@ fn share(rig: &Rig, ws: &str, token: &str, source: &str) -> Command {
     command
 }
 
-fn server_killed(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn server_killed(rig: &Rig) -> Result<Outcome> {
     let mut server = rig.server()?;
     let mut share = rig.share(&server, &ShareOptions::new(SOURCE))?;
     share.wait_event("sender_started")?;
@@ -105,13 +108,13 @@ fn server_killed(rig: &Rig) -> Result<(Option<i32>, String)> {
     Ok((status.code(), share.process.log()))
 }
 
-fn no_server(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn no_server(rig: &Rig) -> Result<Outcome> {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context("a free port")?;
     outcome(rig, "yc-share", &mut share(rig, &format!("ws://{address}/ws"), "x", SOURCE))
 }
 
-fn wrong_token(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn wrong_token(rig: &Rig) -> Result<Outcome> {
     let server = rig.server()?;
     let mut token = server.token(ROOM, "share")?;
     let last = if token.pop() == Some('A') { 'B' } else { 'A' };
@@ -127,40 +130,40 @@ fn flip(c: char) -> char {
     if c == 'x' { 'y' } else { 'x' }
 }
 
-fn other_rooms_token(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn other_rooms_token(rig: &Rig) -> Result<Outcome> {
     let server = rig.server()?;
     let token = server.token("elsewhere", "share")?;
     outcome(rig, "yc-share", &mut share(rig, &server.ws, &token, SOURCE))
 }
 
-fn full_room(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn full_room(rig: &Rig) -> Result<Outcome> {
     let server = rig.server_with("127.0.0.1:0", &["--max-peers", "1"])?;
     let mut first = rig.share(&server, &ShareOptions::new(SOURCE))?;
     first.wait_event("sender_started")?;
     outcome(rig, "yc-share-2", &mut share(rig, &server.ws, &server.token(ROOM, "share")?, SOURCE))
 }
 
-fn bad_sender_environment(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn bad_sender_environment(rig: &Rig) -> Result<Outcome> {
     let server = rig.server()?;
     let mut command = share(rig, &server.ws, &server.token(ROOM, "share")?, SOURCE);
     outcome(rig, "yc-share", command.env("YANKCORD_NATIVE_FRAME_QUEUE_CAPACITY", "lots"))
 }
 
-fn bad_server_environment(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn bad_server_environment(rig: &Rig) -> Result<Outcome> {
     let mut command = rig.program("yc-server");
     command.args(["--listen", "127.0.0.1:0"]);
     outcome(rig, "yc-server", command.env("NATIVE_RTP_LISTEN_IP", "nonsense"))
 }
 
-fn bad_argument(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn bad_argument(rig: &Rig) -> Result<Outcome> {
     outcome(rig, "yc-share", share(rig, "ws://127.0.0.1:1/ws", "x", SOURCE).args(["--fps", "241"]))
 }
 
-fn unknown_source(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn unknown_source(rig: &Rig) -> Result<Outcome> {
     outcome(rig, "yc-share", &mut share(rig, "ws://127.0.0.1:1/ws", "x", "scren"))
 }
 
-fn window_closed(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn window_closed(rig: &Rig) -> Result<Outcome> {
     let xvfb = rig.display(1280, 720)?;
     let mut desktop = rig.desktop(xvfb.name(), 30, "640x360+40+40")?;
     let server = rig.server()?;
@@ -173,19 +176,19 @@ fn window_closed(rig: &Rig) -> Result<(Option<i32>, String)> {
     Ok((status.code(), share.process.log()))
 }
 
-fn no_such_window(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn no_such_window(rig: &Rig) -> Result<Outcome> {
     let xvfb = rig.display(1280, 720)?;
     let server = rig.server()?;
     let mut command = share(rig, &server.ws, &server.token(ROOM, "share")?, "window:0x7fffff");
     outcome(rig, "yc-share", command.env("DISPLAY", xvfb.name()))
 }
 
-fn no_display(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn no_display(rig: &Rig) -> Result<Outcome> {
     let server = rig.server()?;
     outcome(rig, "yc-share", &mut share(rig, &server.ws, &server.token(ROOM, "share")?, "screen"))
 }
 
-fn port_in_use(rig: &Rig) -> Result<(Option<i32>, String)> {
+fn port_in_use(rig: &Rig) -> Result<Outcome> {
     let taken = TcpListener::bind("127.0.0.1:0").context("a port")?;
     let address = taken.local_addr().context("a port")?.to_string();
     outcome(rig, "yc-server", rig.program("yc-server").args(["--listen", &address]))
