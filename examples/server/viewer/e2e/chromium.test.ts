@@ -55,7 +55,7 @@ test('the form asks for what the address lacks, and says what is wrong', async (
 test('a wrong token is refused in words, and another can be entered', async () => {
   const page = await open(viewers, `${server.origin}/?room=demo&token=v1.view.4000000000.demo.AAAA`);
   await becomes(page, 'unauthorized');
-  await page.getByText('You are not let in').waitFor();
+  await page.getByRole('heading', { name: 'You are not let in' }).waitFor();
   await shoot(page, 'unauthorized');
   await page.getByRole('button', { name: 'Enter another token' }).click();
   await page.getByRole('textbox', { name: 'Token' }).fill(await server.token('demo', 'view'));
@@ -87,7 +87,7 @@ test('a browser shares its screen and another sees it', async () => {
   await becomes(sharer, 'waiting');
   await sharer.screenshot({ path: harness.screenshot('sharer-waiting') });
   await startSharing(sharer);
-  await sharer.getByText('You are sharing your screen').waitFor();
+  await sharer.getByRole('heading', { name: 'You are sharing your screen' }).waitFor();
   await sharer.screenshot({ path: harness.screenshot('sharer-sharing') });
   await animate(sharers);
 

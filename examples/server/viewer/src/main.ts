@@ -94,6 +94,7 @@ function toggleStatistics(): void {
 }
 
 async function updateStatistics(): Promise<void> {
+  if (!view.panel.open) return;
   const shares = room?.shares ?? [];
   const sections = await Promise.all(
     shares.map(async (share): Promise<Section> => {

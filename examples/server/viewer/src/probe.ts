@@ -62,7 +62,9 @@ export function exposeProbe(stage: Stage, current: () => { room: Room | null; sh
 export async function shareStats(share: Share): Promise<VideoStats> {
   const { consumer } = share;
   if (consumer === null || consumer.closed) return readVideoStats([]);
-  const stats = readVideoStats((await consumer.getStats()).values());
+  // It may end while the browser counts.
+  const report = await consumer.getStats().catch(() => null);
+  const stats = readVideoStats(report?.values() ?? []);
   // Firefox has the codec in the report only once packets have come.
   return { ...stats, codec: stats.codec ?? codecName(consumer.rtpParameters.codecs[0]?.mimeType) };
 }

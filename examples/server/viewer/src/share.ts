@@ -94,7 +94,9 @@ export class ShareController {
 
   /** Statistics of what is sent; `null` if nothing is. */
   async stats(): Promise<RTCStatsReport | null> {
-    return this.#producer === null || this.#producer.closed ? null : this.#producer.getStats();
+    if (this.#producer === null || this.#producer.closed) return null;
+    // It may end while the browser counts.
+    return this.#producer.getStats().catch(() => null);
   }
 
   async #produce(session: Session, track: MediaStreamTrack): Promise<void> {

@@ -33,6 +33,8 @@ export class View {
   readonly #title = element('h2', {});
   readonly #detail = element('p', { class: 'detail' });
   readonly #act = button('', { class: 'primary' });
+  /** The same in one sentence for screen readers, which announce changes only of what is always there. */
+  readonly #spoken = element('p', { class: 'spoken', role: 'status' });
   readonly #spinner = element('span', { class: 'spinner', 'aria-hidden': 'true' });
   readonly #message: HTMLElement;
   #action: Words['action'] = null;
@@ -46,12 +48,11 @@ export class View {
     });
     this.form = new JoinForm(commands.join);
 
-    const words = element('div', { role: 'status' }, this.#title, this.#detail);
-    this.#message = element('section', { class: 'card message' }, this.#spinner, words, this.#act);
+    this.#message = element('section', { class: 'card message' }, this.#spinner, this.#title, this.#detail, this.#act);
     const name = element('div', { class: 'bar-name' }, this.#room, this.#chip);
     const buttons = element('div', { class: 'bar-buttons' }, this.#share, this.#statistics, this.#fullscreen);
     this.#bar = element('header', { class: 'bar' }, name, buttons);
-    root.append(this.#bar, this.stage.root, this.#message, this.form.root, this.panel.root, this.#shareNote);
+    root.append(this.#spoken, this.#bar, this.stage.root, this.#message, this.form.root, this.panel.root, this.#shareNote);
 
     this.#fullscreen.hidden = !document.fullscreenEnabled;
     this.#shareNote.hidden = true;
@@ -71,7 +72,9 @@ export class View {
 
   /** Shows the form instead of a room. */
   showForm(room: string, token: string): void {
-    this.#bar.hidden = this.#message.hidden = true;
+    this.#bar.hidden = this.#message.hidden = this.#shareNote.hidden = true;
+    this.statisticsOpen = false;
+    setText(this.#spoken, '');
     this.stage.update([]);
     document.title = 'Screen share';
     this.form.show(room, token);
@@ -83,7 +86,9 @@ export class View {
     setText(this.#room, room);
     setText(this.#chip, words.short);
     document.title = `${words.short} – ${room}`;
+    setText(this.#spoken, words.title === null ? words.short : `${words.title} ${words.detail}`);
     document.documentElement.dataset['tone'] = words.tone;
+    document.documentElement.toggleAttribute('data-picture', words.title === null);
     this.stage.update(shares);
 
     this.#message.hidden = words.title === null;
@@ -127,8 +132,8 @@ export class View {
   /** Shows the bar, and hides it with the pointer when nothing has moved for a while. */
   #wake(): void {
     clearTimeout(this.#idleTimer);
-    delete document.documentElement.dataset['idle'];
-    this.#idleTimer = setTimeout(() => (document.documentElement.dataset['idle'] = ''), IDLE_MS);
+    document.documentElement.removeAttribute('data-idle');
+    this.#idleTimer = setTimeout(() => document.documentElement.setAttribute('data-idle', ''), IDLE_MS);
   }
 }
 
