@@ -33,8 +33,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::NativeSession;
 use crate::messages::{
-    Action, ClientDiagnostic, Join, Joined, MAX_MESSAGE_BYTES, NativeSenderOffer,
-    NativeSenderSession, NativeSessionRef, Notification, PROTOCOL_VERSION, Role,
+    Action, ClientDiagnostic, Join, Joined, MAX_MESSAGE_BYTES, NativeSenderOffer, NativeSenderSession,
+    NativeSessionRef, Notification, PROTOCOL_VERSION, Role,
 };
 
 pub use config::ClientConfig;

@@ -1,0 +1,285 @@
+//! A room: who is in it, what is sent in it, and who is told.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mediasoup::prelude::Router;
+
+use super::metrics::{Gauge, Held, Metrics};
+use super::outbox::{CloseReason, Outbox, Outgoing};
+use super::random;
+use super::workers::Load;
+use crate::messages::{ErrorBody, ErrorCode, Notification, ProducerInfo, Role, RoomName};
+
+/// A room. It lives as long as a peer sits in it.
+pub(super) struct Room {
+    name: RoomName,
+    router: Router,
+    state: Mutex<State>,
+    _load: Load,
+    _held: Held,
+}
+
+#[derive(Default)]
+struct State {
+    members: BTreeMap<String, Member>,
+    producers: BTreeMap<String, ProducerInfo>,
+    ssrcs: HashSet<u32>,
+}
+
+struct Member {
+    role: Role,
+    outbox: Outbox,
+}
+
+impl Room {
+    pub(super) fn new(name: RoomName, router: Router, load: Load, metrics: &Arc<Metrics>) -> Arc<Self> {
+        let room = Arc::new(Self {
+            name,
+            router,
+            state: Mutex::default(),
+            _load: load,
+            _held: metrics.hold(Gauge::Rooms),
+        });
+        let weak = Arc::downgrade(&room);
+        room.router
+            .on_worker_close(move || {
+                if let Some(room) = weak.upgrade() {
+                    for member in room.state().members.values() {
+                        member.outbox.close(CloseReason::WorkerDied);
+                    }
+                }
+            })
+            .detach();
+        room
+    }
+
+    pub(super) fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Takes a peer in. `welcome` gets what is sent in the room and queues the reply to `join`: under the lock,
+    /// so that no notification comes before it and none is missed after.
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        peer_id: &str,
+        role: Role,
+        outbox: Outbox,
+        max_peers: usize,
+        welcome: impl FnOnce(Vec<ProducerInfo>),
+    ) -> Result<Seat, ErrorBody> {
+        let mut state = self.state();
+        if state.members.len() >= max_peers {
+            let message = format!("room {} holds {max_peers} peers, as many as it may", self.name);
+            return Err(ErrorBody::new(ErrorCode::RoomFull, message));
+        }
+        welcome(if role.may_view() { state.producers.values().cloned().collect() } else { Vec::new() });
+        state.members.insert(peer_id.to_owned(), Member { role, outbox });
+        Ok(Seat { room: Arc::clone(self), peer_id: peer_id.to_owned() })
+    }
+
+    /// Tells the room of a producer, and of its end when the result is dropped.
+    pub(super) fn announce(self: &Arc<Self>, info: ProducerInfo) -> Announced {
+        let mut state = self.state();
+        state.producers.insert(info.producer_id.clone(), info.clone());
+        state.tell_viewers(&info.peer_id, Notification::NewProducer(info.clone()));
+        Announced { room: Arc::clone(self), info }
+    }
+
+    /// Whether the room has that producer.
+    pub(super) fn has_producer(&self, producer_id: &str) -> bool {
+        self.state().producers.contains_key(producer_id)
+    }
+
+    /// Random SSRCs that no other native session of the room has, until the result is dropped.
+    pub(super) fn reserve_ssrcs(self: &Arc<Self>) -> Result<Ssrcs, getrandom::Error> {
+        let mut state = self.state();
+        let mut fresh = || -> Result<u32, getrandom::Error> {
+            loop {
+                let ssrc = random::u32()?;
+                if ssrc != 0 && state.ssrcs.insert(ssrc) {
+                    return Ok(ssrc);
+                }
+            }
+        };
+        let (media, rtx) = (fresh()?, fresh()?);
+        drop(state);
+        Ok(Ssrcs { room: Arc::clone(self), media, rtx })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No invariant spans a panic: every change is one insertion or removal.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell_viewers(&self, except: &str, notification: Notification) {
+        self.tell(except, notification, |member| member.role.may_view());
+    }
+
+    fn tell(&self, except: &str, notification: Notification, wanted: impl Fn(&Member) -> bool) {
+        let text = notification.to_json();
+        for (_, member) in self.members.iter().filter(|(id, member)| *id != except && wanted(member)) {
+            member.outbox.send(Outgoing::Text(text.clone()));
+        }
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A peer's place in a room; dropping it tells the others.
+#[derive(Debug)]
+pub(super) struct Seat {
+    room: Arc<Room>,
+    peer_id: String,
+}
+
+impl Seat {
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    pub(super) fn peer_id(&self) -> &str {
+        &self.peer_id
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.room.state();
+        state.members.remove(&self.peer_id);
+        state.tell(&self.peer_id, Notification::PeerLeft { peer_id: self.peer_id.clone() }, |_| true);
+    }
+}
+
+/// A producer that the room knows of.
+#[derive(Debug)]
+pub(super) struct Announced {
+    room: Arc<Room>,
+    info: ProducerInfo,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let mut state = self.room.state();
+        state.producers.remove(&self.info.producer_id);
+        let producer_id = self.info.producer_id.clone();
+        state.tell_viewers(&self.info.peer_id, Notification::ProducerClosed { producer_id });
+    }
+}
+
+/// SSRCs of a native session.
+#[derive(Debug)]
+pub(super) struct Ssrcs {
+    room: Arc<Room>,
+    pub(super) media: u32,
+    pub(super) rtx: u32,
+}
+
+impl Drop for Ssrcs {
+    fn drop(&mut self) {
+        let mut state = self.room.state();
+        state.ssrcs.remove(&self.media);
+        state.ssrcs.remove(&self.rtx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{Kind, ServerMessage};
+    use crate::server::outbox::Outlet;
+    use crate::server::workers::WorkerPool;
+
+    struct Test {
+        room: Arc<Room>,
+        metrics: Arc<Metrics>,
+        _pool: WorkerPool,
+    }
+
+    impl Test {
+        async fn new() -> Self {
+            let pool = WorkerPool::start(1, 10_000..=59_999).await.unwrap();
+            let (router, load) = pool.create_router().await.unwrap();
+            let metrics = Arc::default();
+            let room = Room::new("demo".parse().unwrap(), router, load, &metrics);
+            Self { room, metrics, _pool: pool }
+        }
+
+        fn enter(&self, peer: &str, role: Role) -> Result<(Seat, Outlet, Vec<ProducerInfo>), ErrorBody> {
+            let (outbox, outlet) = Outbox::new(Arc::clone(&self.metrics));
+            let mut seen = Vec::new();
+            let seat = self.room.enter(peer, role, outbox, 3, |producers| seen = producers)?;
+            Ok((seat, outlet, seen))
+        }
+    }
+
+    fn producer(peer: &str) -> ProducerInfo {
+        ProducerInfo { producer_id: "p".into(), peer_id: peer.into(), kind: Kind::Video, native: true }
+    }
+
+    fn told(outlet: &mut Outlet) -> Vec<Notification> {
+        let mut all = Vec::new();
+        while let Ok(Outgoing::Text(text)) = outlet.queue.try_recv() {
+            let Ok(ServerMessage::Notification(notification)) = ServerMessage::parse(&text) else {
+                panic!("{text}")
+            };
+            all.push(notification);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn viewers_are_told_of_producers_and_nobody_of_his_own() {
+        let test = Test::new().await;
+        let (_share, mut sharer, _) = test.enter("share", Role::Both).unwrap();
+        let (_view, mut viewer, _) = test.enter("view", Role::View).unwrap();
+        let announced = test.room.announce(producer("share"));
+        assert_eq!(told(&mut viewer), [Notification::NewProducer(producer("share"))]);
+        assert!(test.room.has_producer("p"));
+        let (_late, _, seen) = test.enter("late", Role::View).unwrap();
+        assert_eq!(seen, [producer("share")]);
+        drop(announced);
+        assert_eq!(told(&mut viewer), [Notification::ProducerClosed { producer_id: "p".into() }]);
+        assert!(!test.room.has_producer("p") && told(&mut sharer).is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_only_shares_sees_no_producers_but_who_leaves() {
+        let test = Test::new().await;
+        let _announced = test.room.announce(producer("x"));
+        let (_share, mut sharer, seen) = test.enter("share", Role::Share).unwrap();
+        assert!(seen.is_empty());
+        drop(test.enter("view", Role::View).unwrap());
+        assert_eq!(told(&mut sharer), [Notification::PeerLeft { peer_id: "view".into() }]);
+    }
+
+    #[tokio::test]
+    async fn a_full_room_takes_nobody_until_somebody_leaves() {
+        let test = Test::new().await;
+        let mut seats: Vec<_> = ["a", "b", "c"].map(|peer| test.enter(peer, Role::View).unwrap()).into();
+        assert_eq!(test.enter("d", Role::View).unwrap_err().code, ErrorCode::RoomFull);
+        seats.pop();
+        assert!(test.enter("d", Role::View).is_ok());
+    }
+
+    #[tokio::test]
+    async fn ssrcs_are_distinct_and_come_free() {
+        let test = Test::new().await;
+        let reserved: Vec<Ssrcs> = (0..100).map(|_| test.room.reserve_ssrcs().unwrap()).collect();
+        let all: HashSet<u32> = reserved.iter().flat_map(|ssrcs| [ssrcs.media, ssrcs.rtx]).collect();
+        assert!(all.len() == 200 && !all.contains(&0));
+        drop(reserved);
+        assert!(test.room.state().ssrcs.is_empty());
+    }
+}
