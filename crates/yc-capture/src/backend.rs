@@ -51,12 +51,14 @@ pub struct CaptureInfo {
     pub size: Resolution,
     /// The clock that stamps the frames, by its name in the OS's documentation.
     pub clock: &'static str,
+    /// What is not as good as it could be on this machine, in words for the user.
+    pub note: Option<String>,
 }
 
 impl CaptureInfo {
     /// The facts of one opened capture.
     pub fn new(backend: &'static str, size: Resolution, clock: &'static str) -> Self {
-        Self { backend, size, clock }
+        Self { backend, size, clock, note: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The contract of `CaptureBackend`, for every backend that needs no desktop. Those that do pass the same
 //! checks in test targets of their own, which start one.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use std::io::Write;

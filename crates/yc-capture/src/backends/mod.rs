@@ -2,6 +2,8 @@
 
 mod replay;
 pub mod synthetic;
+#[cfg(target_os = "linux")]
+mod x11;
 
 use crate::{CaptureBackend, CaptureConfig, CaptureError, CaptureSource};
 
@@ -19,4 +21,9 @@ pub struct CaptureEntry {
 }
 
 /// Every backend compiled in, in the order they are tried.
-pub const ENABLED: &[CaptureEntry] = &[synthetic::ENTRY, replay::ENTRY];
+pub const ENABLED: &[CaptureEntry] = &[
+    #[cfg(target_os = "linux")]
+    x11::ENTRY,
+    synthetic::ENTRY,
+    replay::ENTRY,
+];
