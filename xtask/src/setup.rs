@@ -42,6 +42,13 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// Adds a variable.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
     /// Gives `command` these variables.
     pub(crate) fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)))

@@ -56,7 +56,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen: Vec<_> =
         all.into_iter().filter(|step| options.only.is_empty() || options.only.contains(&step.name)).collect();
 
-    let ready = setup::prepare(Purpose::E2e)?;
+    // A missing assembler makes OpenH264 slow without a word; here it is an error.
+    let ready = setup::prepare(Purpose::E2e)?.with("YC_REQUIRE_NASM", "1");
     setup::rust_components()?;
     let mut outcomes = Vec::new();
     for step in chosen {
@@ -134,13 +135,13 @@ const SERVER: &[&str] = &["-p", "yc-server", "-p", "yc-sfu", "--all-features"];
 fn lint(ready: &Ready, packages: &[&str]) -> Result<()> {
     let mut command = cargo();
     command.args(["clippy", "--locked", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
-    process::run(require_nasm(ready.apply(&mut command)))
+    process::run(ready.apply(&mut command))
 }
 
 fn test(ready: &Ready, packages: &[&str]) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--locked"]).args(packages);
-    process::run(require_nasm(ready.apply(&mut command)))
+    process::run(ready.apply(&mut command))
 }
 
 /// The tests that need a desktop, on a virtual one of their own.
@@ -167,11 +168,6 @@ fn viewer(ready: &Ready) -> Result<()> {
         process::run(ready.apply(npm(&["run", script]).current_dir(viewer_dir())))?;
     }
     Ok(())
-}
-
-/// A missing assembler makes OpenH264 slow without a word; here it is an error.
-fn require_nasm(command: &mut Command) -> &mut Command {
-    command.env("YC_REQUIRE_NASM", "1")
 }
 
 const DENY_VERSION: &str = "0.20.2";
