@@ -1,5 +1,5 @@
 //! Access units to packetize, and a receiver that forgives nothing.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "tests and fuzz targets each use a part of it")]
 
 use std::time::Duration;
 
