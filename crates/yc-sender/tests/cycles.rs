@@ -1,6 +1,7 @@
 //! 200 times start, send, stop: nothing is left behind. With `DISPLAY` set it captures that X11 screen, else the
 //! synthetic desktop; what it used and what it measured is printed (`cargo test … -- --nocapture`).
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

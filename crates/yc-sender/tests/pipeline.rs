@@ -1,4 +1,5 @@
 //! The whole sender with a real encoder and real sockets, and a capture driven by hand.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `SenderSession` on a clock that is moved by hand: no thread, no socket.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 

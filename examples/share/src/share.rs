@@ -27,8 +27,7 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<(), Failure> {
         let _ = stop.send(true);
     })
     .map_err(|error| Failure::new(1, "resources", error))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(2)
         .enable_all()
         .build()

@@ -10,14 +10,14 @@ use yc_media::{CpuBuffer, FrameBuffer, FrameRate, PixelFormat, PlaneLayout, Reso
 use yc_rtp::{RtpHeader, StreamParams};
 use yc_sender::PreparedSender;
 
-pub const SSRC: u32 = 0x5eed_0001;
-pub const PAYLOAD_TYPE: u8 = 101;
+pub(crate) const SSRC: u32 = 0x5eed_0001;
+pub(crate) const PAYLOAD_TYPE: u8 = 101;
 
 /// Longer than anything takes on a busy machine; a test that waits this long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A receiver on loopback.
-pub struct Receiver {
+pub(crate) struct Receiver {
     socket: UdpSocket,
     peer: Option<SocketAddr>,
     buffer: Vec<u8>,
@@ -25,28 +25,28 @@ pub struct Receiver {
 
 /// One frame as it arrived: the NAL unit types of its packets' payloads, in order.
 #[derive(Debug)]
-pub struct Arrived {
-    pub timestamp: u32,
-    pub packets: usize,
-    pub bytes: usize,
-    pub has_sps: bool,
+pub(crate) struct Arrived {
+    pub(crate) timestamp: u32,
+    pub(crate) packets: usize,
+    pub(crate) bytes: usize,
+    pub(crate) has_sps: bool,
 }
 
 impl Receiver {
     #[expect(clippy::disallowed_methods, reason = "the far end of the sender under test")]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Self { socket, peer: None, buffer: vec![0; 2_048] }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().unwrap()
     }
 
     /// The next datagram within `timeout`.
     #[expect(clippy::disallowed_methods, reason = "bounds the wait")]
-    pub fn datagram(&mut self, timeout: Duration) -> Option<Vec<u8>> {
+    pub(crate) fn datagram(&mut self, timeout: Duration) -> Option<Vec<u8>> {
         let until = Instant::now() + timeout;
         loop {
             if let Ok((len, from)) = self.socket.recv_from(&mut self.buffer) {
@@ -61,7 +61,7 @@ impl Receiver {
 
     /// The next whole frame, or `None` if none ends within `timeout`. RTCP is left out.
     #[expect(clippy::disallowed_methods, reason = "bounds the wait")]
-    pub fn frame(&mut self, timeout: Duration) -> Option<Arrived> {
+    pub(crate) fn frame(&mut self, timeout: Duration) -> Option<Arrived> {
         let until = Instant::now() + timeout;
         let mut arrived = Arrived { timestamp: 0, packets: 0, bytes: 0, has_sps: false };
         loop {
@@ -88,12 +88,12 @@ impl Receiver {
     }
 
     /// Sends RTCP back to whoever sent last.
-    pub fn reply(&self, rtcp: &[u8]) {
+    pub(crate) fn reply(&self, rtcp: &[u8]) {
         self.socket.send_to(rtcp, self.peer.expect("something arrived before")).unwrap();
     }
 
     /// An empty receiver report and a PLI. [RFC 4585 §6.3.1]
-    pub fn reply_pli(&self) {
+    pub(crate) fn reply_pli(&self) {
         let mut rtcp = vec![0x80, 201, 0, 1, 0, 0, 0, 9];
         rtcp.extend([0x81, 206, 0, 2, 0, 0, 0, 9]);
         rtcp.extend(SSRC.to_be_bytes());
@@ -101,20 +101,20 @@ impl Receiver {
     }
 }
 
-pub fn params(prepared: &PreparedSender) -> StreamParams {
+pub(crate) fn params(prepared: &PreparedSender) -> StreamParams {
     StreamParams::new(SSRC, PAYLOAD_TYPE, prepared.codec_params().unwrap(), "test")
 }
 
 /// A capture that delivers what the test says, beside the real ones.
 #[derive(Debug)]
-pub struct DrivenCapture {
+pub(crate) struct DrivenCapture {
     info: CaptureInfo,
     driver: Driver,
 }
 
 /// The test's end of a [`DrivenCapture`].
 #[derive(Clone)]
-pub struct Driver {
+pub(crate) struct Driver {
     sink: Arc<Mutex<Option<CaptureSink>>>,
     size: Resolution,
 }
@@ -126,7 +126,7 @@ impl std::fmt::Debug for Driver {
 }
 
 impl DrivenCapture {
-    pub fn new(width: u32, height: u32) -> (Box<Self>, Driver) {
+    pub(crate) fn new(width: u32, height: u32) -> (Box<Self>, Driver) {
         let size = Resolution::new(width, height).unwrap();
         let driver = Driver { sink: Arc::default(), size };
         let info = CaptureInfo::new("driven", size, "CLOCK_MONOTONIC");
@@ -155,7 +155,7 @@ impl CaptureBackend for DrivenCapture {
 
 impl Driver {
     /// Delivers an event; answers whether the capture runs.
-    pub fn deliver(&self, event: CaptureEvent) -> bool {
+    pub(crate) fn deliver(&self, event: CaptureEvent) -> bool {
         match &mut *self.sink.lock().unwrap() {
             Some(sink) => {
                 sink(event);
@@ -166,12 +166,12 @@ impl Driver {
     }
 
     /// Delivers a picture of text-like noise that `seed` decides.
-    pub fn picture(&self, seed: u32) -> bool {
+    pub(crate) fn picture(&self, seed: u32) -> bool {
         self.deliver(CaptureEvent::Frame(picture(self.size, seed)))
     }
 }
 
-pub fn picture(size: Resolution, seed: u32) -> VideoFrame {
+pub(crate) fn picture(size: Resolution, seed: u32) -> VideoFrame {
     let stride = size.width() as usize * 4;
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let mut pixels = Vec::with_capacity(stride * size.height() as usize);
