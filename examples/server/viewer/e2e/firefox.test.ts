@@ -10,6 +10,7 @@ let server: Server;
 let firefox: Firefox;
 
 beforeAll(async () => {
+  harness.useNetworkAddress();
   server = await harness.server();
   await harness.display();
   firefox = await Firefox.start(harness);

@@ -17,8 +17,6 @@ const PREFERENCES: Record<string, boolean | number | string> = {
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
   'toolkit.telemetry.enabled': false,
-  // The server of the check is on this computer alone; Firefox looks for a way there on request only.
-  'media.peerconnection.ice.loopback': true,
 };
 
 type Json = Record<string, unknown>;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -77,6 +77,17 @@ export class Harness {
     if (line === null) throw new Error(`yc-server ended before it was ready, with exit code ${child.exitCode}`);
     const { http } = JSON.parse(line) as { http: string };
     return this.#server(http, kill);
+  }
+
+  /**
+   * Has servers take media on this computer's address in its network. Firefox does not look for a way to 127.0.0.1
+   * from a page that has no camera or microphone.
+   */
+  useNetworkAddress(): void {
+    const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+    const found = own.find(({ family, internal }) => family === 'IPv4' && !internal);
+    if (!found) throw new Error('this computer has no IPv4 address but 127.0.0.1');
+    this.environment['NATIVE_RTP_LISTEN_IP'] = found.address;
   }
 
   /** Starts a screen of 1280 × 720 that browsers with a window use; needs Xvfb. */

@@ -21,7 +21,7 @@ export interface VideoStats {
   jitterBufferDelay: number | null;
   jitterBufferEmittedCount: number | null;
   totalDecodeTime: number | null;
-  /** For example `FFmpeg` or `VaapiVideoDecoder`; Firefox does not tell. */
+  /** For example `FFmpeg`. Chromium tells a page that captures, Firefox none: it says much about the computer. */
   decoder: string | null;
   hardwareDecoder: boolean | null;
   roundTripTime: number | null;
@@ -140,7 +140,7 @@ function formatLoss(lost: number | null, received: number | null): string {
 
 function formatDecoder({ decoder, hardwareDecoder }: VideoStats): string {
   const kind = hardwareDecoder === null ? null : hardwareDecoder ? 'hardware' : 'software';
-  if (decoder === null || decoder === 'unknown') return kind ?? UNKNOWN;
+  if (decoder === null || decoder === 'unknown') return kind ?? 'not told by this browser';
   return kind === null ? decoder : `${decoder} (${kind})`;
 }
 
