@@ -97,7 +97,7 @@ fn security(headers: &HeaderMap) -> [(HeaderName, String); 3] {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
          media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'{host}; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
+         form-action 'self'; frame-ancestors 'none'"
     );
     [
         (header::CONTENT_SECURITY_POLICY, policy),

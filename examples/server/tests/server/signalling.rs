@@ -1,0 +1,419 @@
+//! Who is let in, and what is answered to whom: real WebSockets against the real server.
+
+use std::time::{Duration, SystemTime};
+
+use crate::common::{DEADLINE, Raw, Server, h264};
+use futures_util::SinkExt;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use yc_sfu::client::{ClientErrorKind, ClientEvent};
+use yc_sfu::messages::{ClientDiagnostic, ErrorCode, Role};
+
+fn refusal(error: &yc_sfu::client::ClientError) -> ErrorCode {
+    match error.kind() {
+        ClientErrorKind::Refused(body) => body.code.clone(),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_lets_in_and_nothing_else_does() {
+    let server = Server::start().await;
+    let (client, _events) = server.client().await;
+    let token = |room: &str, role, age| {
+        let minted = SystemTime::now() - Duration::from_secs(age);
+        server.key.mint(&room.parse().unwrap(), role, Duration::from_secs(60), minted).text
+    };
+    for (token, says) in [
+        (String::new(), "no room token"),
+        ("v1.both.99999999999.demo.AAAA".into(), "not signed"),
+        (token("demo", Role::Both, 61), "expired"),
+        (token("other", Role::Both, 0), "another room"),
+        (token("demo", Role::View, 0), "role view, not share"),
+    ] {
+        let error = client.join("demo", &token, Role::Share).await.unwrap_err();
+        assert_eq!(refusal(&error), ErrorCode::Unauthorized);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(server.metric("yc_rejected_tokens_total").await, 5);
+    let joined = client.join("demo", &token("demo", Role::Both, 0), Role::Share).await.unwrap();
+    assert!(joined.producers.is_empty() && joined.router_rtp_capabilities["codecs"].is_array());
+    let again = client.join("demo", &token("demo", Role::Both, 0), Role::Share).await.unwrap_err();
+    assert_eq!(refusal(&again), ErrorCode::AlreadyJoined);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_room_takes_nobody_until_somebody_leaves() {
+    let server = Server::with(|config| config.with_max_peers(2)).await;
+    let (_first, _events) = server.joined("demo", Role::View).await.unwrap();
+    let (second, _events) = server.joined("demo", Role::View).await.unwrap();
+    let error = server.joined("demo", Role::Share).await.unwrap_err();
+    assert_eq!(refusal(&error), ErrorCode::RoomFull);
+    assert!(server.joined("elsewhere", Role::Share).await.is_ok());
+    second.leave().await.unwrap();
+    assert!(server.joined("demo", Role::Share).await.is_ok());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_protocol_version_is_refused_and_named() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    let token = server.token("demo", Role::Both);
+    let join = json!({ "protocol": 2, "room": "demo", "token": token, "role": "both" });
+    let reply = raw.ask("join", join).await;
+    assert_eq!(reply["error"]["code"], "unsupported_protocol");
+    assert_eq!(reply["error"]["message"], "protocol 2 is not 1, the only version of this server");
+    raw.join(&server, "demo", Role::Both).await;
+    let offer = json!({ "protocol": 7, "codecs": [{ "mime_type": "video/VP8" }] });
+    assert_eq!(raw.refused("create_native_sender_session", offer).await, "unsupported_protocol");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_keeps_to_what_it_may() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    for action in ["leave", "create_transport", "client_diagnostic"] {
+        let data = json!({ "direction": "send", "class": "encode_error" });
+        assert_eq!(raw.refused(action, data).await, "not_joined");
+    }
+    raw.join(&server, "demo", Role::View).await;
+    assert_eq!(raw.refused("create_transport", json!({ "direction": "send" })).await, "forbidden");
+    assert_eq!(raw.refused("close_producer", json!({ "producer_id": "x" })).await, "forbidden");
+    let offer = serde_json::to_value(h264()).unwrap();
+    assert_eq!(raw.refused("create_native_sender_session", offer).await, "forbidden");
+    raw.must("create_transport", json!({ "direction": "recv" })).await;
+
+    let mut raw = server.raw().await;
+    raw.join(&server, "demo", Role::Share).await;
+    assert_eq!(raw.refused("create_transport", json!({ "direction": "recv" })).await, "forbidden");
+    let consume = json!({ "transport_id": "x", "producer_id": "y", "rtp_capabilities": {} });
+    assert_eq!(raw.refused("consume", consume).await, "forbidden");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_not_found() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    raw.join(&server, "demo", Role::Both).await;
+    let transport = raw.must("create_transport", json!({ "direction": "recv" })).await;
+    for (action, data) in [
+        ("connect_transport", json!({ "transport_id": "x", "dtls_parameters": {} })),
+        (
+            "produce",
+            json!({ "transport_id": transport["transport_id"], "kind": "video", "rtp_parameters": {} }),
+        ),
+        (
+            "consume",
+            json!({ "transport_id": transport["transport_id"], "producer_id": "x", "rtp_capabilities": {} }),
+        ),
+        ("resume_consumer", json!({ "consumer_id": "x" })),
+        ("close_consumer", json!({ "consumer_id": "x" })),
+        ("close_producer", json!({ "producer_id": "x" })),
+        ("close_native_sender_session", json!({ "session_id": "x" })),
+    ] {
+        assert_eq!(raw.refused(action, data).await, "not_found", "{action}");
+    }
+    assert_eq!(raw.refused("teleport", json!({})).await, "unknown_action");
+    for _ in 1..4 {
+        raw.must("create_transport", json!({ "direction": "send" })).await;
+    }
+    assert_eq!(raw.refused("create_transport", json!({ "direction": "send" })).await, "limit_reached");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_messages_are_answered_and_the_twentieth_closes() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    raw.say("garbage").await;
+    let reply = raw.hear().await;
+    assert_eq!((&reply["id"], &reply["error"]["code"]), (&Value::Null, &json!("bad_message")));
+    raw.socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(raw.hear().await["error"]["code"], "bad_message");
+    let reply = raw.ask("join", json!({ "protocol": "one" })).await;
+    assert!(reply["error"]["message"].as_str().unwrap().starts_with("data.protocol: "), "{reply}");
+    // Still open.
+    raw.join(&server, "demo", Role::Both).await;
+    for _ in 4..20 {
+        raw.say("{}").await;
+        raw.hear().await;
+    }
+    raw.say("{}").await;
+    assert_eq!(raw.close_code().await, 1008);
+    assert_eq!(server.metric("yc_bad_messages_total").await, 20);
+    server.metric_becomes("yc_peers", |peers| peers == 0).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_big_closes() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    raw.say("x".repeat(256 * 1024)).await;
+    assert_eq!(raw.hear().await["error"]["code"], "bad_message");
+    raw.say("x".repeat(256 * 1024 + 1)).await;
+    assert_eq!(raw.close_code().await, 1009);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_does_not_join_is_closed() {
+    let server = Server::with(|mut config| {
+        config.join_timeout = Duration::from_millis(50);
+        config
+    })
+    .await;
+    assert_eq!(server.raw().await.close_code().await, 1008);
+    let mut joined = server.raw().await;
+    joined.join(&server, "demo", Role::View).await;
+    let mut waits = server.raw().await;
+    assert_eq!(waits.close_code().await, 1008);
+    joined.must("leave", json!({})).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_closed_and_one_that_answers_pings_is_not() {
+    let server = Server::with(|mut config| {
+        config.ping_interval = Duration::from_millis(100);
+        config.idle_timeout = Duration::from_millis(600);
+        config
+    })
+    .await;
+    // The client answers pings by itself; the raw socket only when it is read.
+    let (client, mut events) = server.joined("demo", Role::View).await.unwrap();
+    let mut raw = server.raw().await;
+    raw.join(&server, "demo", Role::View).await;
+    let event = timeout(DEADLINE, events.next()).await.unwrap();
+    assert!(matches!(event, Some(ClientEvent::Notification(_))), "{event:?}");
+    client.leave().await.unwrap();
+    server.metric_becomes("yc_connections", |connections| connections == 1).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_is_closed_and_the_others_are_not_held_up() {
+    let server = Server::start().await;
+    let mut slow = server.raw().await;
+    slow.join(&server, "demo", Role::Both).await;
+    // Its replies fill the socket, then the queue.
+    let request = |id: u64| {
+        let text = json!({ "id": id, "action": "x".repeat(4000), "data": {} }).to_string();
+        Message::text(text)
+    };
+    let flooding = async {
+        for id in 0.. {
+            if slow.socket.send(request(id)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let counted = server.metric_becomes("yc_slow_clients_total", |slow| slow == 1);
+    tokio::select! {
+        () = flooding => counted_after(&server).await,
+        () = counted => {}
+    }
+    server.metric_becomes("yc_peers", |peers| peers == 0).await;
+    assert!(server.joined("demo", Role::View).await.is_ok());
+    server.stop().await;
+}
+
+async fn counted_after(server: &Server) {
+    server.metric_becomes("yc_slow_clients_total", |slow| slow == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn diagnostics_are_counted_by_class() {
+    let server = Server::start().await;
+    let (client, _events) = server.joined("demo", Role::Share).await.unwrap();
+    let mut diagnostic = ClientDiagnostic::new("fallback_triggered");
+    diagnostic.reason_code = Some("encoder_failed".into());
+    diagnostic.detail = json!({ "attempt": 2 });
+    client.client_diagnostic(diagnostic).await.unwrap();
+    client.client_diagnostic(ClientDiagnostic::new("of_my_own")).await.unwrap();
+    assert_eq!(server.metric("yc_client_diagnostics_total{class=\"fallback_triggered\"}").await, 1);
+    assert_eq!(server.metric("yc_client_diagnostics_total{class=\"other\"}").await, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_says_goodbye() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    raw.join(&server, "demo", Role::Both).await;
+    let (stopped, code) = tokio::join!(server.stop(), raw.close_code());
+    assert_eq!(((), 1001), (stopped, code));
+}
+
+/// A joined connection with one of each thing that actions take.
+struct Target {
+    raw: Raw,
+    send: Value,
+    recv: Value,
+    session: Value,
+    bad_messages: u32,
+}
+
+impl Target {
+    async fn new(server: &Server) -> Self {
+        let mut raw = server.raw().await;
+        raw.join(server, "fuzz", Role::Both).await;
+        let send = raw.must("create_transport", json!({ "direction": "send" })).await["transport_id"].take();
+        let recv = raw.must("create_transport", json!({ "direction": "recv" })).await["transport_id"].take();
+        let session = raw.must("create_native_sender_session", serde_json::to_value(h264()).unwrap()).await;
+        Self { raw, send, recv, session, bad_messages: 0 }
+    }
+}
+
+/// Requests of every action with data that is nearly right: nothing may panic, and every one is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_panics_the_server() {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let server = Server::start().await;
+    let mut target = Target::new(&server).await;
+
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0..200_u32).prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+        prop::sample::select(vec![
+            json!("video/H264"),
+            json!("video/rtx"),
+            json!("video/VP8"),
+            json!("audio/opus"),
+            json!("42e01f"),
+            json!("é2e01f"),
+            json!("send"),
+            json!("recv"),
+            json!("video"),
+            json!("auto"),
+            json!(90000),
+            json!(96),
+            json!("nack"),
+            json!("sha-256"),
+            json!("urn:ietf:params:rtp-hdrext:sdes:mid"),
+            json!(1),
+        ]),
+    ];
+    let key = prop::sample::select(vec![
+        "transport_id",
+        "producer_id",
+        "consumer_id",
+        "session_id",
+        "kind",
+        "direction",
+        "rtp_parameters",
+        "rtp_capabilities",
+        "dtls_parameters",
+        "codecs",
+        "headerExtensions",
+        "encodings",
+        "rtcp",
+        "mimeType",
+        "payloadType",
+        "clockRate",
+        "channels",
+        "parameters",
+        "rtcpFeedback",
+        "apt",
+        "ssrc",
+        "rtx",
+        "rid",
+        "cname",
+        "packetization-mode",
+        "profile-level-id",
+        "uri",
+        "id",
+        "type",
+        "parameter",
+        "role",
+        "fingerprints",
+        "algorithm",
+        "value",
+        "mime_type",
+        "protocol",
+        "srtp",
+        "class",
+        "detail",
+        "preferredPayloadType",
+    ]);
+    let value = leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone().prop_map(String::from), inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    let mut runner = TestRunner::deterministic();
+    let mut draw = || value.new_tree(&mut runner).unwrap().current();
+    let mut done = std::collections::BTreeSet::new();
+    let actions = [
+        "create_transport",
+        "connect_transport",
+        "produce",
+        "consume",
+        "resume_consumer",
+        "close_consumer",
+        "close_producer",
+        "create_native_sender_session",
+        "close_native_sender_session",
+        "client_diagnostic",
+        "join",
+    ];
+    for round in 0..1500 {
+        let action = actions[round % actions.len()];
+        // What would fail at once is given right, so that what comes after it is reached.
+        let (mut data, wild) = (json!({ "protocol": 1 }), draw());
+        for (name, right) in [
+            ("transport_id", if action == "consume" { &target.recv } else { &target.send }),
+            ("kind", &json!("video")),
+            ("producer_id", &target.session["producer_id"]),
+            ("direction", &json!("recv")),
+        ] {
+            if action != "close_producer" {
+                data[name] = right.clone();
+            }
+        }
+        for name in ["rtp_parameters", "rtp_capabilities", "dtls_parameters"] {
+            data[name] = draw();
+        }
+        let object = json!({
+            "codecs": [{ "mimeType": draw(), "payloadType": 96, "clockRate": 90000, "parameters": draw(), "kind": "video" }],
+            "encodings": [draw()], "headerExtensions": [], "rtcp": {},
+        });
+        if round % 2 == 0 {
+            data["rtp_parameters"] = object.clone();
+            data["rtp_capabilities"] = object;
+        }
+        if let (Value::Object(wild), Value::Object(data)) = (wild, &mut data) {
+            data.extend(wild.into_iter().take(2));
+        }
+        let reply = target.raw.ask(action, data).await;
+        assert!(reply["ok"].is_boolean(), "{reply}");
+        if reply["ok"] == true {
+            done.insert(action);
+        }
+        target.bad_messages += u32::from(reply["error"]["code"] == "bad_message");
+        if target.bad_messages == 19 || action == "close_native_sender_session" && reply["ok"] == true {
+            // The twentieth would close it.
+            target = Target::new(&server).await;
+        }
+    }
+    // Some got through: this was no test of the parser alone.
+    assert!(done.contains("produce") && done.contains("create_native_sender_session"), "{done:?}");
+    let mut fresh = server.raw().await;
+    fresh.join(&server, "fuzz", Role::Both).await;
+    let (status, body) = server.get("/healthz", &[]).await;
+    assert_eq!((status, body.as_str()), (200, "ok\n"));
+    server.stop().await;
+}
