@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`pipeline`](crate::pipeline): it is the flow, top to bottom. Policy (when a still
 //! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
-//! time as an argument; threads and clocks live in `worker.rs` alone, sockets in `transport.rs` alone.
+//! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport.rs` alone.
 //!
 //! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, do it
 //! however the app does (for mediasoup: `yc-sfu`), then [`PreparedSender::start`].
@@ -26,8 +26,8 @@
 //! | stage | thread | owned by |
 //! | --- | --- | --- |
 //! | capture | the backend's own | `yc-capture` |
-//! | convert, encode | `yc-encode` | `worker.rs` |
-//! | packetize, pace, send, RTCP | `yc-send` | `worker.rs` |
+//! | convert, encode | `yc-encode` | `worker/` |
+//! | packetize, pace, send, RTCP | `yc-send` | `worker/` |
 #![forbid(unsafe_code)]
 
 mod cadence;

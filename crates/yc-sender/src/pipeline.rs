@@ -147,7 +147,7 @@ impl PreparedSender {
             return Err(SenderError::new(SenderErrorKind::Negotiation, reason));
         }
         let started_at = worker::now();
-        let seeds = SessionSeeds::random(started_at)?;
+        let seeds = SessionSeeds::random(started_at, worker::unix(started_at))?;
         let session = SenderSession::new(&self.config, params, seeds)?;
         let target = session.target();
 

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_capture::clock;
 use yc_media::{CaptureTime, EncodedFrame, RateTarget};
 use yc_rtp::rtcp::{self, DelaySinceLastRr, FeedbackParser};
 use yc_rtp::{FeedbackEvent, NtpTime, ParamsError, RtpPacket, RtpStream, StreamParams};
@@ -40,20 +39,15 @@ impl SessionSeeds {
         Self { first_sequence, timestamp_offset, anchor, anchor_unix }
     }
 
-    /// Random numbers from the OS, and the time of day at `now`.
+    /// Random numbers from the OS, and `anchor` of the capture clock at `anchor_unix`.
     ///
     /// # Errors
     ///
     /// `Resources` if the OS gives no random bytes.
-    pub fn random(now: CaptureTime) -> Result<Self, SenderError> {
+    pub fn random(anchor: CaptureTime, anchor_unix: Duration) -> Result<Self, SenderError> {
         let random = getrandom::u64()
             .map_err(|error| SenderError::new(SenderErrorKind::Resources, error.to_string()))?;
-        Ok(Self {
-            first_sequence: random as u16,
-            timestamp_offset: (random >> 32) as u32,
-            anchor: now,
-            anchor_unix: clock::to_unix(now),
-        })
+        Ok(Self::new(random as u16, (random >> 32) as u32, anchor, anchor_unix))
     }
 
     fn ntp(&self, now: CaptureTime) -> NtpTime {
