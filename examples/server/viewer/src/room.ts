@@ -283,7 +283,7 @@ export class Room {
       this.#remove(producerId);
     } else {
       const undecodable = code === 'cannot_consume' || code === 'unsupported_by_browser';
-      const problem = undecodable ? `This browser cannot decode this share: ${message}` : message;
+      const problem = undecodable && connection.media ? undecodableBy(connection.media.device) : message;
       this.#shares.set(producerId, { ...share, consumer: null, problem });
     }
     this.#settle();
@@ -322,6 +322,15 @@ function describe(error: unknown): { code: string; message: string } {
     return { code: 'unsupported_by_browser', message: error.message };
   }
   return { code: 'page_error', message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Says that this browser cannot decode a share, and what it can. */
+function undecodableBy(device: types.Device): string {
+  const videos = (device.recvRtpCapabilities.codecs ?? []).filter(({ kind }) => kind === 'video');
+  const names = new Set(videos.map(({ mimeType }) => mimeType.replace('video/', '')).filter((name) => name !== 'rtx'));
+  const can = names.size === 0 ? 'no video of this server' : `only ${[...names].join(', ')}`;
+  const hint = names.has('H264') ? '' : ' Firefox fetches its H264 plugin soon after its first start: reload the page in a minute.';
+  return `This browser cannot decode this share; it decodes ${can}.${hint}`;
 }
 
 /** Codes after which the next try may succeed by itself. */

@@ -140,7 +140,7 @@ function formatLoss(lost: number | null, received: number | null): string {
 
 function formatDecoder({ decoder, hardwareDecoder }: VideoStats): string {
   const kind = hardwareDecoder === null ? null : hardwareDecoder ? 'hardware' : 'software';
-  if (decoder === null || decoder === 'unknown') return kind ?? 'not told by this browser';
+  if (decoder === null || decoder === 'unknown') return kind ?? 'not told';
   return kind === null ? decoder : `${decoder} (${kind})`;
 }
 

@@ -14,6 +14,7 @@ export class Tile {
   readonly #note = element('p', { class: 'tile-note' }, 'Starting…');
   readonly #label = element('p', { class: 'tile-label' });
   #track: MediaStreamTrack | null = null;
+  readonly #lateTimer = setTimeout(() => this.#sayLate(), LATE_MS);
 
   constructor() {
     this.video = element('video', { autoplay: '', playsinline: '', muted: '' });
@@ -39,6 +40,7 @@ export class Tile {
   }
 
   remove(): void {
+    clearTimeout(this.#lateTimer);
     this.video.srcObject = null;
     this.root.remove();
   }
@@ -50,6 +52,10 @@ export class Tile {
       this.#say('This browser starts no video by itself. Press to play.');
       this.zoom.addEventListener('click', () => this.#play(), { once: true });
     });
+  }
+
+  #sayLate(): void {
+    if (this.#track && this.firstFrameAtMs === null) this.#say('No picture has come yet. It appears as soon as one does.');
   }
 
   #say(words: string): void {
@@ -67,3 +73,6 @@ export class Tile {
     this.video.requestVideoFrameCallback?.(note);
   }
 }
+
+/** After that long without a picture, a viewer wonders. */
+const LATE_MS = 5_000;
