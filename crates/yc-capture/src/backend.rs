@@ -86,6 +86,8 @@ pub enum CaptureEvent {
 pub enum PauseReason {
     /// The window is minimised or unmapped.
     Unmapped,
+    /// Part of the window lies outside the screen, and this display cannot capture it there.
+    OffScreen,
 }
 
 /// Why a source is gone.

@@ -57,6 +57,11 @@ impl Display {
                 "it must read [HOST]:DISPLAY[.SCREEN], like :0".to_owned(),
             )
         })?;
+        // By TCP it is port 6000 + display.
+        if parsed.display > u16::MAX - 6000 {
+            let why = format!("display {} is not allowed: 0 to {}", parsed.display, u16::MAX - 6000);
+            return Err(refused(CaptureErrorKind::InvalidInput, why));
+        }
         let mut last = None;
         for address in parsed.connect_instruction() {
             let (stream, (family, peer)) = match DefaultStream::connect(&address) {
@@ -311,9 +316,12 @@ mod tests {
     #[test]
     fn a_display_that_is_not_there_is_named_with_the_reason() {
         let refused = |name| Display::connect_to(name, None).err().expect("there is no such display");
-        let error = refused(":64999");
+        let error = refused(":58999");
         assert_eq!(error.kind(), CaptureErrorKind::DeviceLost);
-        assert!(error.to_string().contains("DISPLAY \":64999\""), "{error}");
+        assert!(error.to_string().contains("DISPLAY \":58999\""), "{error}");
+        let error = refused(":64999");
+        assert_eq!(error.kind(), CaptureErrorKind::InvalidInput);
+        assert!(error.to_string().contains("display 64999 is not allowed: 0 to 59535"), "{error}");
         let error = refused("no colon");
         assert_eq!(error.kind(), CaptureErrorKind::InvalidInput);
         assert!(error.to_string().contains("[HOST]:DISPLAY[.SCREEN]"), "{error}");

@@ -104,10 +104,18 @@ impl Grabber {
     }
 
     /// Takes the damage out of the inbox.
-    pub(super) fn take_damage(&mut self, inbox: &mut Inbox) {
+    pub(super) fn take_damage(&mut self, display: &Display, inbox: &mut Inbox) -> Result<(), CaptureError> {
+        let told = !inbox.damage.is_empty();
         while let Some((_, area)) = inbox.damage.pop() {
             self.add_damage(to_picture(self.view, area));
         }
+        if told && !self.is_dirty() {
+            // Start a new bounding box, or the next one reaches from outside the picture into it. What is
+            // drawn inside the picture before the server gets here is not in the old box and will be told.
+            damage::subtract(&display.connection, self.damage, x11rb::NONE, x11rb::NONE)
+                .map_err(|error| lost("reading damage", error))?;
+        }
+        Ok(())
     }
 
     fn add_damage(&mut self, area: Rect) {
@@ -129,7 +137,7 @@ impl Grabber {
         cursor: Option<&mut Cursor>,
     ) -> Result<Grabbed, CaptureError> {
         let doing = "taking a picture";
-        self.take_damage(inbox);
+        self.take_damage(display, inbox)?;
         let (view, size, stride) = (self.view, self.view.size, self.stride());
         let (bytes, shared) = (self.bytes(), self.shared);
         let make = || {

@@ -31,7 +31,7 @@ pub(super) struct Session {
     grabber: Option<Grabber>,
     cursor: Option<Cursor>,
     size: Resolution,
-    hidden: bool,
+    hidden: Option<PauseReason>,
     /// The time of the frame delivered last.
     delivered: Option<CaptureTime>,
     /// How often in a row the server refused a picture.
@@ -59,7 +59,7 @@ impl Session {
                 return Err(CaptureError::new(CaptureErrorKind::NotFound, NAME, "looking for the source")
                     .with_source(format!("{} is gone", config.target)));
             }
-            Status::Hidden => (source.hidden_size(&display)?, None),
+            Status::Hidden(_) => (source.hidden_size(&display)?, None),
             Status::Visible(view) => {
                 let drawable = source.damaged_drawable(&display);
                 (view.size, Some(Grabber::new(&display, drawable, view)?))
@@ -76,7 +76,7 @@ impl Session {
             grabber,
             cursor,
             size,
-            hidden: false,
+            hidden: None,
             delivered: None,
             refusals: 0,
         })
@@ -142,30 +142,36 @@ impl Session {
                     return Ok(Some(reason));
                 }
             }
-            let mut wake_at = self.source.needs_checks().then_some(check_due);
-            let mut wait_for = |time: CaptureTime| wake_at = Some(wake_at.map_or(time, |at| at.min(time)));
-            if !self.hidden {
-                let due = now >= pace.due();
-                if refresh || (due && (self.is_dirty() || now >= cursor_due)) {
+            if self.hidden.is_none() && (refresh || now >= pace.due()) {
+                let told = !self.inbox.damage.is_empty();
+                if refresh || told || self.is_dirty() || (self.cursor.is_some() && now >= cursor_due) {
                     cursor_due = now + rate.interval();
-                    if self.look(refresh, sink)? {
-                        refresh = false;
+                    let delivered = self.look(refresh, sink)?;
+                    refresh &= !delivered;
+                    // Damage elsewhere counts as well: looking at it is paced like a frame.
+                    if delivered || told {
                         pace.taken(now);
                     }
                     if self.control.stopping() {
                         return Ok(None);
                     }
                 }
-                if self.is_dirty() || refresh {
-                    wait_for(pace.due().max(now + RETRY_INTERVAL.min(rate.interval())));
+            }
+            // Events that came along with answers are not on the socket any more: take them before waiting.
+            self.inbox.drain(&self.display)?;
+            if self.inbox.source_changed {
+                continue;
+            }
+            let mut wake_at = self.source.needs_checks().then_some(check_due);
+            let mut wait_for = |time: CaptureTime| wake_at = Some(wake_at.map_or(time, |at| at.min(time)));
+            if self.hidden.is_none() {
+                if self.is_dirty() {
+                    wait_for(pace.due());
+                } else if refresh {
+                    wait_for(now + RETRY_INTERVAL);
                 } else if self.cursor.is_some() {
                     wait_for(pace.due().max(cursor_due));
                 }
-            }
-            // Events that came along with answers are in the inbox's queue and not on the socket.
-            self.inbox.drain(&self.display)?;
-            if self.inbox.source_changed || (!self.inbox.damage.is_empty() && clock::now() >= pace.due()) {
-                continue;
             }
             let timeout = wake_at.map(|at| at.saturating_since(clock::now()));
             self.display.wait(self.wake.as_fd(), timeout)?;
@@ -179,7 +185,7 @@ impl Session {
     /// Takes and delivers a picture if there is something to see, or `even_unchanged`. Whether it did.
     fn look(&mut self, even_unchanged: bool, sink: &mut CaptureSink) -> Result<bool, CaptureError> {
         let Some(grabber) = &mut self.grabber else { return Ok(false) };
-        grabber.take_damage(&mut self.inbox);
+        grabber.take_damage(&self.display, &mut self.inbox)?;
         let view = grabber.view();
         if let Some(cursor) = &mut self.cursor {
             if std::mem::take(&mut self.inbox.cursor_changed) {
@@ -252,16 +258,15 @@ impl Session {
         self.inbox.window = self.source.window_shape();
         let view = match status {
             Status::Gone(reason) => return Ok(Some(reason)),
-            Status::Hidden => {
-                if !self.hidden {
-                    self.hidden = true;
-                    sink(CaptureEvent::Paused(PauseReason::Unmapped));
+            Status::Hidden(reason) => {
+                if self.hidden.replace(reason) != Some(reason) {
+                    sink(CaptureEvent::Paused(reason));
                 }
                 return Ok(None);
             }
             Status::Visible(view) => view,
         };
-        if std::mem::take(&mut self.hidden) {
+        if self.hidden.take().is_some() {
             if let Some(grabber) = &mut self.grabber {
                 grabber.invalidate();
             }

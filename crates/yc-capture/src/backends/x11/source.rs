@@ -13,7 +13,7 @@ use yc_media::{Rect, Resolution};
 use super::NAME;
 use super::display::{Display, failed, lost};
 use super::inbox::WindowShape;
-use crate::{CaptureError, CaptureErrorKind, CaptureTarget, EndReason};
+use crate::{CaptureError, CaptureErrorKind, CaptureTarget, EndReason, PauseReason};
 
 /// One source on the display.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) struct WindowSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Visible(View),
-    Hidden,
+    Hidden(PauseReason),
     Gone(EndReason),
 }
 
@@ -227,7 +227,7 @@ impl WindowSource {
         };
         if attributes.map_state != MapState::VIEWABLE {
             self.forget_picture(display)?;
-            return Ok(Status::Hidden);
+            return Ok(Status::Hidden(PauseReason::Unmapped));
         }
         let shape = WindowShape {
             id: self.id,
@@ -240,6 +240,9 @@ impl WindowSource {
             let border = i16::try_from(border).unwrap_or_default();
             Status::Visible(View { drawable, x: border, y: border, origin: (0, 0), size })
         };
+        if !self.redirected && !self.is_on_screen(display, size)? {
+            return Ok(Status::Hidden(PauseReason::OffScreen));
+        }
         if let Some((pixmap, named)) = self.pixmap
             && named == shape
         {
@@ -257,12 +260,33 @@ impl WindowSource {
             match named {
                 Ok(()) => {}
                 // Unmapped or gone since: the event that says so is on its way.
-                Err(ReplyError::X11Error(_)) => return Ok(Status::Hidden),
+                Err(ReplyError::X11Error(_)) => return Ok(Status::Hidden(PauseReason::Unmapped)),
                 Err(error) => return Err(failed(doing, error)),
             }
         }
         self.pixmap = Some((pixmap, shape));
         Ok(view(self.drawable(pixmap), self.border(shape)))
+    }
+
+    /// Whether all of the window lies on the screen, from which alone it can be read.
+    fn is_on_screen(&self, display: &Display, size: Resolution) -> Result<bool, CaptureError> {
+        let doing = "asking where the window is";
+        let corner = display
+            .connection
+            .translate_coordinates(self.id, display.screen().root, 0, 0)
+            .map_err(|error| lost(doing, error))?
+            .reply();
+        let corner = match corner {
+            Ok(corner) => corner,
+            // Gone just now: the next look finds out.
+            Err(ReplyError::X11Error(_)) => return Ok(false),
+            Err(error) => return Err(failed(doing, error)),
+        };
+        let (Ok(x), Ok(y)) = (u32::try_from(corner.dst_x), u32::try_from(corner.dst_y)) else {
+            return Ok(false);
+        };
+        let area = Rect { x, y, width: size.width(), height: size.height() };
+        Ok(screen_size(display)?.rect().contains(area))
     }
 
     /// A window's own pixels start inside its border, its pixmap's with it.
