@@ -176,7 +176,8 @@ test('several shares stand in a grid, and one can be made big', async () => {
   await viewer.keyboard.press('Escape');
   expect(await stage.getAttribute('data-layout')).toBe('grid');
   for (const page of others) await page.close();
-  await until('one share', () => viewer.evaluate(() => ycViewer.shares().length === 1));
+  await until('the first share alone', () => viewer.evaluate(() => ycViewer.shares().length === 1));
+  expect(await state(viewer)).toBe('watching');
 });
 
 test('the server killed, the page says so, and comes back with the share when the server does', async () => {

@@ -148,7 +148,7 @@ export async function within<T>(milliseconds: number, what: string, promise: Pro
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Asks again and again until there is an answer that counts as true, and fails with the last one otherwise. */
+/** Asks again and again until there is an answer that counts as true. */
 export async function until<T>(what: string, ask: () => Promise<T>, milliseconds = 15_000): Promise<NonNullable<T>> {
   const end = Date.now() + milliseconds;
   for (;;) {
