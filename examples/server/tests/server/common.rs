@@ -18,22 +18,22 @@ use yc_sfu::messages::{NativeSenderOffer, OfferedCodec, Role};
 use yc_sfu::server::{ServerConfig, SfuServer, TokenKey};
 
 /// Longer than anything here takes.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct Server {
-    pub http: String,
-    pub ws: String,
-    pub key: TokenKey,
+pub(crate) struct Server {
+    pub(crate) http: String,
+    pub(crate) ws: String,
+    pub(crate) key: TokenKey,
     stop: oneshot::Sender<()>,
     running: JoinHandle<std::io::Result<()>>,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|config| config).await
     }
 
-    pub async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
         let key = TokenKey::random().unwrap();
         let config = change(ServerConfig::default().with_workers(NonZeroUsize::MIN));
         let sfu = SfuServer::start(config, key.clone()).await.unwrap();
@@ -48,28 +48,28 @@ impl Server {
         Self { http, ws, key, stop, running }
     }
 
-    pub fn token(&self, room: &str, role: Role) -> String {
+    pub(crate) fn token(&self, room: &str, role: Role) -> String {
         self.key.mint(&room.parse().unwrap(), role, Duration::from_secs(60), SystemTime::now()).text
     }
 
-    pub async fn client(&self) -> (SignalClient, Events) {
+    pub(crate) async fn client(&self) -> (SignalClient, Events) {
         SignalClient::connect(&self.ws, ClientConfig::default()).await.unwrap()
     }
 
     /// A client in `room`.
-    pub async fn joined(&self, room: &str, role: Role) -> Result<(SignalClient, Events), ClientError> {
+    pub(crate) async fn joined(&self, room: &str, role: Role) -> Result<(SignalClient, Events), ClientError> {
         let (client, events) = self.client().await;
         client.join(room, &self.token(room, role), role).await?;
         Ok((client, events))
     }
 
-    pub async fn raw(&self) -> Raw {
+    pub(crate) async fn raw(&self) -> Raw {
         let (socket, _) = tokio_tungstenite::connect_async(&self.ws).await.unwrap();
         Raw { socket, id: 0 }
     }
 
     /// A number of `/metrics`.
-    pub async fn metric(&self, name: &str) -> u64 {
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let (status, body) = self.get("/metrics", &[]).await;
         assert_eq!(status, 200);
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Waits until a number of `/metrics` is as wanted.
-    pub async fn metric_becomes(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+    pub(crate) async fn metric_becomes(&self, name: &str, wanted: impl Fn(u64) -> bool) {
         let reached = async {
             while !wanted(self.metric(name).await) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -88,13 +88,13 @@ impl Server {
         }
     }
 
-    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         let (status, _, body) = self.request("GET", path, headers, "").await;
         (status, body)
     }
 
     /// One HTTP request: status, header section and body.
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         method: &str,
         path: &str,
@@ -119,25 +119,25 @@ impl Server {
     }
 
     /// Stops the server and waits for its end.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         timeout(DEADLINE, self.running).await.unwrap().unwrap().unwrap();
     }
 }
 
 /// A WebSocket that says what it likes.
-pub struct Raw {
-    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(crate) struct Raw {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     id: u64,
 }
 
 impl Raw {
-    pub async fn say(&mut self, text: impl Into<String>) {
+    pub(crate) async fn say(&mut self, text: impl Into<String>) {
         self.socket.send(Message::text(text.into())).await.unwrap();
     }
 
     /// The next JSON message.
-    pub async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         loop {
             match timeout(DEADLINE, self.socket.next()).await.expect("a message comes") {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
@@ -148,7 +148,7 @@ impl Raw {
     }
 
     /// Sends a request and returns its reply, passing over notifications.
-    pub async fn ask(&mut self, action: &str, data: Value) -> Value {
+    pub(crate) async fn ask(&mut self, action: &str, data: Value) -> Value {
         self.id += 1;
         self.say(json!({ "id": self.id, "action": action, "data": data }).to_string()).await;
         loop {
@@ -161,27 +161,27 @@ impl Raw {
     }
 
     /// The reply's data of a request that must succeed.
-    pub async fn must(&mut self, action: &str, data: Value) -> Value {
+    pub(crate) async fn must(&mut self, action: &str, data: Value) -> Value {
         let mut reply = self.ask(action, data).await;
         assert_eq!(reply["ok"], true, "{reply}");
         reply["data"].take()
     }
 
     /// The error's code of a request that must fail.
-    pub async fn refused(&mut self, action: &str, data: Value) -> String {
+    pub(crate) async fn refused(&mut self, action: &str, data: Value) -> String {
         let reply = self.ask(action, data).await;
         assert_eq!(reply["ok"], false, "{reply}");
         assert!(!reply["error"]["message"].as_str().unwrap().is_empty(), "{reply}");
         reply["error"]["code"].as_str().unwrap().to_owned()
     }
 
-    pub async fn join(&mut self, server: &Server, room: &str, role: Role) -> Value {
+    pub(crate) async fn join(&mut self, server: &Server, room: &str, role: Role) -> Value {
         let token = server.token(room, role);
         self.must("join", json!({ "protocol": 1, "room": room, "token": token, "role": role })).await
     }
 
     /// Reads until the server closes, and returns its close code.
-    pub async fn close_code(&mut self) -> u16 {
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             match timeout(DEADLINE, self.socket.next()).await.expect("the server closes") {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
@@ -192,6 +192,6 @@ impl Raw {
     }
 }
 
-pub fn h264() -> NativeSenderOffer {
+pub(crate) fn h264() -> NativeSenderOffer {
     NativeSenderOffer::new(vec![OfferedCodec::h264("42c028".parse().unwrap())])
 }
