@@ -56,9 +56,7 @@ fn packetize(c: &mut Criterion) {
             let mut wire = Vec::new();
             let mut sequence = 0_u16;
             bench.iter(|| {
-                for payload in
-                    payloader.payload(MAX_PAYLOAD, black_box(&frame.data)).expect("a good frame")
-                {
+                for payload in payloader.payload(MAX_PAYLOAD, black_box(&frame.data)).expect("a good frame") {
                     sequence = sequence.wrapping_add(1);
                     // The same header as ours, so that only the payloads differ.
                     let mut header = RtpHeader::new(101, sequence, 0, 1);
@@ -89,7 +87,8 @@ fn stream() -> RtpStream {
 
 /// SPS, PPS and one slice of `len` bytes.
 fn key_frame(len: usize) -> EncodedFrame {
-    let mut data = b"\0\0\0\x01\x67\x42\xc0\x28\xd9\0\x78\x02\x27\xe5\x84\0\0\0\x01\x68\xcb\x83\xcb\x20".to_vec();
+    let mut data =
+        b"\0\0\0\x01\x67\x42\xc0\x28\xd9\0\x78\x02\x27\xe5\x84\0\0\0\x01\x68\xcb\x83\xcb\x20".to_vec();
     slice(0x65, len, &mut data);
     frame(data, FrameKind::Key)
 }
