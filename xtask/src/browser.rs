@@ -54,13 +54,9 @@ impl Browser {
     ///
     /// No browser on the path, or it did not come up.
     pub(crate) fn launch(dir: &Path) -> Result<Self> {
-        let program = PROGRAMS
-            .iter()
-            .find_map(|name| find_program(name))
-            .with_context(|| format!("no browser found; looked for {}", PROGRAMS.join(", ")))?;
         let profile = dir.join("browser-profile");
         fs::create_dir_all(&profile).with_context(|| format!("creating {}", profile.display()))?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
         if runs_as_root() {
             // Chromium's sandbox refuses to run as root.
@@ -218,6 +214,12 @@ impl Drop for Browser {
         let _ = self.process.stop();
         let _ = fs::remove_dir_all(&self.profile);
     }
+}
+
+/// The browser that is on the path.
+pub(crate) fn program() -> Result<PathBuf> {
+    let found = PROGRAMS.iter().find_map(|name| find_program(name));
+    found.with_context(|| format!("no browser found; looked for {}", PROGRAMS.join(", ")))
 }
 
 /// Nothing leaves the machine, nothing asks, nothing is throttled for being out of sight.

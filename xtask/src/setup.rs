@@ -21,7 +21,7 @@ pub(crate) enum Purpose {
     Build,
     /// The server, its viewer page, a browser and a virtual display.
     Demo,
-    /// What the end-to-end scenarios compare with: FFmpeg, GStreamer, tshark.
+    /// What the end-to-end scenarios compare with: FFmpeg, GStreamer, tshark, Firefox, a window manager.
     E2e,
     /// The Windows toolchain and Wine.
     Windows,
@@ -137,6 +137,8 @@ const NEEDS: &[Need] = &[
     program(Purpose::Demo, &["npm"], "npm"),
     Need { purpose: Purpose::Demo, look_for: LookFor::Font, package: "fonts-dejavu-core" },
     program(Purpose::E2e, &["ffmpeg"], "ffmpeg"),
+    program(Purpose::E2e, crate::e2e::FIREFOX, "firefox-esr"),
+    program(Purpose::E2e, &["openbox"], "openbox"),
     program(Purpose::E2e, &["tshark"], "tshark"),
     program(Purpose::E2e, &["gst-launch-1.0"], "gstreamer1.0-tools"),
     element("rtpjitterbuffer", "gstreamer1.0-plugins-good"),

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::e2e::rig::{Display, Rig, npm, viewer_dir, viewer_page};
+use crate::e2e::rig::{Rig, npm, viewer_dir, viewer_page};
 use crate::e2e::{self, SCENARIOS};
 use crate::process;
 use crate::setup::{self, Purpose, Ready, find_program};
 use crate::windows::{self, Action};
-use crate::workspace::{RunDir, cache_dir, cargo};
+use crate::workspace::{cache_dir, cargo};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -144,13 +144,11 @@ fn test(ready: &Ready, packages: &[&str]) -> Result<()> {
     process::run(ready.apply(&mut command))
 }
 
-/// The tests that need a desktop, on a virtual one of their own.
+/// The tests that need a desktop; they start Xvfb and a window manager themselves.
 fn x11(ready: &Ready) -> Result<()> {
-    let dir = RunDir::new("x11-tests")?;
-    let display = Display::start(dir.path(), 1920, 1080)?;
     let mut command = cargo();
-    command.args(["test", "--locked", "-p", "yc-capture", "--features", "x11-tests"]);
-    process::run(ready.apply(command.env("DISPLAY", display.name())))
+    command.args(["test", "--locked", "-p", "yc-capture", "--features", "x11-tests", "--test", "x11"]);
+    process::run(ready.apply(&mut command))
 }
 
 fn docs(ready: &Ready) -> Result<()> {

@@ -28,7 +28,7 @@ const SIZE: (u32, u32) = (1280, 720);
 /// One picture in so many is compared with what was captured.
 const COMPARE_EVERY: usize = 10;
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a decoder may stay silent after the last packet until it is asked to end.
+/// How long a decoder may go on after the last packet until it is asked to end.
 const IDLE: Duration = Duration::from_secs(3);
 
 fn run(rig: &Rig) -> Result<()> {
@@ -83,13 +83,15 @@ fn decode(
         .context("starting a thread")?;
     wait_until(&format!("{name} listens"), LISTEN_TIMEOUT, || listens(port))?;
     send(media, recording, port)?;
-    let asked = Instant::now();
+    let sent = Instant::now();
+    let mut asked = false;
     while !reader.is_finished() {
-        if asked.elapsed() > IDLE {
-            // Neither ends by itself on every version; both finish their output when interrupted.
+        if sent.elapsed() > IDLE && !asked {
+            // GStreamer does not take the good-bye for the end; a second interruption would cut its output.
             child.interrupt();
+            asked = true;
         }
-        ensure!(asked.elapsed() < IDLE * 10, "{name} does not end");
+        ensure!(sent.elapsed() < IDLE * 10, "{name} does not end");
         thread::sleep(Duration::from_millis(20));
     }
     let decoded = reader.join().map_err(|_| anyhow::anyhow!("reading {name}'s pictures panicked"))?;

@@ -19,6 +19,7 @@ use clap::Args;
 
 use crate::setup::Purpose;
 use rig::Rig;
+pub(crate) use web::FIREFOX;
 
 /// Options of `cargo xtask e2e`.
 #[derive(Debug, Args)]

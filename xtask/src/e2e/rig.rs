@@ -185,7 +185,7 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    pub(crate) fn start(dir: &Path, width: u32, height: u32) -> Result<Self> {
+    fn start(dir: &Path, width: u32, height: u32) -> Result<Self> {
         let mut command = Command::new("Xvfb");
         // The display number that was free is written to standard output.
         command.args([

@@ -135,6 +135,7 @@ const FIELDS: &[&str] = &[
     "frame.number",
     "_ws.malformed",
     "_ws.expert.severity",
+    "_ws.expert.group",
     "_ws.expert.message",
     "rtp.seq",
     "rtp.timestamp",
@@ -144,6 +145,8 @@ const FIELDS: &[&str] = &[
 ];
 /// Warnings and errors; tshark's notes and chats are no complaints.
 const SEVERITY_WARNING: u64 = 0x0060_0000;
+/// What tshark says where its own dissector ends: it does not read the slices of H264.
+const GROUP_UNDECODED: u64 = 0x0500_0000;
 
 fn dissect(file: &Path, recording: &Recording) -> Result<Vec<Row>> {
     let port = recording.server.context("the recording has no server")?.port();
@@ -162,7 +165,8 @@ fn dissect(file: &Path, recording: &Recording) -> Result<Vec<Row>> {
 
 fn row(line: &str) -> Result<Row> {
     let fields: Vec<&str> = line.split('|').collect();
-    let [number, malformed, severity, expert, sequence, timestamp, marker, ssrc, types] = fields[..] else {
+    let [number, malformed, severity, group, expert, sequence, timestamp, marker, ssrc, types] = fields[..]
+    else {
         anyhow::bail!("tshark's line {line:?} has {} fields", fields.len());
     };
     let complains =
@@ -213,11 +217,16 @@ mod tests {
 
     #[test]
     fn a_line_of_tshark_is_read() {
-        let media = row("7||||100|9000|1|0xabc|").unwrap();
+        let media = row("7|||||100|9000|1|0xabc|").unwrap();
         assert!(!media.is_malformed() && media.rtp.as_ref().unwrap().marker);
-        let reports = row("8||2097152|a note|||||200,202").unwrap();
+        let reports = row("8||2097152|33554432|a note|||||200,202").unwrap();
         assert_eq!((reports.is_malformed(), reports.rtcp_types.as_slice()), (false, &[200, 202][..]));
-        assert!(row("9|1|8388608|cut short|||||200").unwrap().is_malformed());
+        assert!(row("9|1|8388608|117440512|cut short|||||200").unwrap().is_malformed());
+        let bad_checksum =
+            row("10||6291456,8388608|83886080,16777216|not decoded,checksum|1|2|1|0x1|").unwrap();
+        assert!(bad_checksum.is_malformed());
+        let slice = row("11||6291456|83886080|[Not decoded yet]|1|2|1|0x1|").unwrap();
+        assert!(!slice.is_malformed());
         assert!(row("nonsense").is_err());
     }
 }
