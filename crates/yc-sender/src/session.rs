@@ -98,8 +98,8 @@ pub struct SenderSession {
     max_packet_len: usize,
     max_backlog: Duration,
     queue: VecDeque<RtpPacket>,
-    /// The receiver's last reference time, for the next report to answer: whose, what, and when it came.
-    reference: Option<(u32, u32, CaptureTime)>,
+    /// Answers to receivers' reference times, reused from report to report.
+    delays: Vec<DelaySinceLastRr>,
     transport_sequence: u16,
     actions: VecDeque<SessionAction>,
     next_report: Option<CaptureTime>,
@@ -115,6 +115,8 @@ struct Counters {
     packets: u64,
     bytes: u64,
     frames_ended: u64,
+    /// Received datagrams that are no RTCP.
+    not_rtcp: u64,
     feedback: FeedbackCounters,
 }
 
@@ -144,7 +146,7 @@ impl SenderSession {
             max_packet_len: config.max_packet_len,
             max_backlog: config.pacing.max_backlog,
             queue: VecDeque::with_capacity(1_024),
-            reference: None,
+            delays: Vec::new(),
             transport_sequence: 0,
             actions: VecDeque::with_capacity(4),
             next_report: None,
@@ -189,13 +191,14 @@ impl SenderSession {
     /// Takes in a received datagram. Nothing in it is trusted; what is malformed is counted.
     pub fn handle_datagram(&mut self, now: CaptureTime, datagram: &[u8]) {
         if !rtcp::is_rtcp(datagram) {
-            self.counters.feedback.malformed += 1;
+            self.counters.not_rtcp += 1;
             return;
         }
         self.counters.feedback.rtcp_received += 1;
         let ntp = self.seeds.ntp(now);
-        let Self { feedback, counters, keyframes, rate, pacer, actions, reference, .. } = self;
-        let result = feedback.parse(ntp, datagram, &mut |event| {
+        let Self { feedback, counters, keyframes, rate, pacer, actions, .. } = self;
+        // A datagram that is refused is counted by the parser.
+        let _ = feedback.parse(ntp, datagram, &mut |event| {
             if let Some(target) = rate.on_feedback(&event) {
                 pacer.set_target(target.bitrate);
                 actions.push_back(SessionAction::SetTarget(target));
@@ -221,15 +224,9 @@ impl SenderSession {
                 FeedbackEvent::MaxBitrate { bitrate, .. } => {
                     counters.max_bitrate_kbps = Some(bitrate.as_kbps());
                 }
-                FeedbackEvent::ReferenceTime { ssrc, ntp_middle } => {
-                    *reference = Some((ssrc, ntp_middle, now));
-                }
                 _ => {}
             }
         });
-        if result.is_err() {
-            self.counters.feedback.malformed += 1;
-        }
     }
 
     /// Asks for a key frame, under the same bounds as a receiver's request.
@@ -250,12 +247,9 @@ impl SenderSession {
         datagram.clear();
         if self.next_report.is_some_and(|at| at <= now) {
             self.next_report = Some(now + REPORT_INTERVAL);
-            let delay = self.reference.take().map(|(ssrc, last_rr, at)| {
-                // In units of 1/65,536 s; it wraps after 18 hours, and reports come each second.
-                let delay = CaptureTime::from_epoch(now.saturating_since(at)).to_ticks(65_536) as u32;
-                DelaySinceLastRr { ssrc, last_rr, delay }
-            });
-            self.stream.write_report(self.seeds.ntp(now), now, delay.as_slice(), datagram);
+            let ntp = self.seeds.ntp(now);
+            self.feedback.take_delays(ntp, &mut self.delays);
+            self.stream.write_report(ntp, now, &self.delays, datagram);
             return Some(Transmit::Control);
         }
         if self.pacer.next_at() > now {
@@ -327,7 +321,13 @@ impl SenderSession {
         stats.unpacketized = counters.dropped_frames;
         stats.backlog = self.backlog();
         stats.keyframe_requests = self.keyframes.requests();
-        stats.feedback = counters.feedback;
+        let heard = self.feedback.counts();
+        stats.feedback = FeedbackCounters {
+            malformed: counters.not_rtcp + heard.refused_datagrams + heard.malformed,
+            foreign: heard.foreign,
+            transport_cc: heard.transport_cc,
+            ..counters.feedback
+        };
         while stats.frames < counters.frames_ended {
             stats.on_frame_sent(now);
         }

@@ -134,8 +134,12 @@ pub struct DropCounters {
 pub struct FeedbackCounters {
     /// RTCP datagrams received.
     pub rtcp_received: u64,
-    /// Datagrams received that were no well-formed RTCP.
+    /// Datagrams that were no well-formed RTCP, and RTCP packets whose bodies were not what their types say.
     pub malformed: u64,
+    /// Reports and requests about streams that are not ours.
+    pub foreign: u64,
+    /// Transport-wide congestion control feedback.
+    pub transport_cc: u64,
     /// Key frames asked for by PLI.
     pub plis: u64,
     /// Key frames asked for by FIR, repeats left out.
