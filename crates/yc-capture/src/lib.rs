@@ -1,4 +1,57 @@
 //! Screen and window capture for the yc screen-share suite.
+//!
+//! One trait, [`CaptureBackend`], and a list of implementations, [`ENABLED`]. A capture pushes
+//! [`CaptureEvent`]s from a thread of its own: pictures when something changed, and what becomes of the
+//! source. [`list_sources`] finds what there is, [`open`] picks the backend.
+//!
+//! It does not encode, convert, scale or send, and it does not decide what to do when a capture fails.
+//!
+//! ```
+//! use std::sync::mpsc;
+//! use yc_capture::{CaptureConfig, CaptureEvent};
+//!
+//! let target = "synthetic:640x360".parse()?; // or "screen", "monitor:0", "window:0x3a00007", …
+//! let mut capture = yc_capture::open(&CaptureConfig::new(target))?.backend;
+//! let (sender, events) = mpsc::channel();
+//! capture.start(Box::new(move |event| {
+//!     let _ = sender.send(event);
+//! }))?;
+//! let CaptureEvent::Frame(frame) = events.recv()? else { panic!("the first event is a frame") };
+//! assert_eq!(frame.size().to_string(), "640x360");
+//! capture.stop();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Backends
+//!
+//! In the order in which they are tried. None needs a Cargo feature or a C library.
+//!
+//! | backend | platform | captures | frames | cursor | what changed |
+//! | --- | --- | --- | --- | --- | --- |
+//! | `x11` | Linux | screen, monitor, window, region | CPU, BGRA: the memory that the display server wrote | drawn in, or left out | the bounding rectangle, from the server |
+//! | `synthetic` | all | the built-in moving desktop | CPU, BGRA | none | the bounding rectangle |
+//! | `replay` | all | recordings: Y4M, raw BGRA | CPU, I420 or BGRA | none | not known |
+//!
+//! # Time
+//!
+//! All frames are stamped by one [`clock`], when the picture is asked of the source.
+//!
+//! | platform | clock |
+//! | --- | --- |
+//! | Windows | `QueryPerformanceCounter` |
+//! | elsewhere | `CLOCK_MONOTONIC` |
+//!
+//! # Memory
+//!
+//! Pictures live in pools. A frame gives its memory back when its last clone is dropped; nothing of a
+//! picture's size is allocated once the stream runs. At most 16 pictures of one capture exist at a time:
+//! who holds them all gets no more frames until one is dropped.
+//!
+//! # Cargo features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `x11-tests` | tests that start Xvfb servers and capture them |
 #![deny(unsafe_code)]
 
 mod backend;

@@ -9,6 +9,7 @@ mod failures;
 mod leaks;
 mod listing;
 mod pictures;
+mod showing;
 mod windows;
 
 use yc_capture::{CaptureBackend, CaptureConfig, CaptureError, CaptureTarget};

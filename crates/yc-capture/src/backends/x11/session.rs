@@ -124,6 +124,7 @@ impl Session {
         let mut refresh = false;
         let mut cursor_due = clock::now();
         let mut check_due = clock::now();
+        let mut retry_at = clock::now();
         loop {
             self.clear_wake();
             self.inbox.drain(&self.display)?;
@@ -142,14 +143,15 @@ impl Session {
                     return Ok(Some(reason));
                 }
             }
-            if self.hidden.is_none() && (refresh || now >= pace.due()) {
+            if self.hidden.is_none() && (now >= pace.due() || (refresh && now >= retry_at)) {
                 let told = !self.inbox.damage.is_empty();
                 if refresh || told || self.is_dirty() || (self.cursor.is_some() && now >= cursor_due) {
                     cursor_due = now + rate.interval();
-                    let delivered = self.look(refresh, sink)?;
-                    refresh &= !delivered;
+                    let looked = self.look(refresh, sink)?;
+                    refresh &= looked != Look::Delivered;
+                    retry_at = now + RETRY_INTERVAL;
                     // Damage elsewhere counts as well: looking at it is paced like a frame.
-                    if delivered || told {
+                    if told || looked != Look::Unchanged {
                         pace.taken(now);
                     }
                     if self.control.stopping() {
@@ -168,7 +170,7 @@ impl Session {
                 if self.is_dirty() {
                     wait_for(pace.due());
                 } else if refresh {
-                    wait_for(now + RETRY_INTERVAL);
+                    wait_for(retry_at);
                 } else if self.cursor.is_some() {
                     wait_for(pace.due().max(cursor_due));
                 }
@@ -182,9 +184,9 @@ impl Session {
         !self.inbox.damage.is_empty() || self.grabber.as_ref().is_some_and(Grabber::is_dirty)
     }
 
-    /// Takes and delivers a picture if there is something to see, or `even_unchanged`. Whether it did.
-    fn look(&mut self, even_unchanged: bool, sink: &mut CaptureSink) -> Result<bool, CaptureError> {
-        let Some(grabber) = &mut self.grabber else { return Ok(false) };
+    /// Takes and delivers a picture if there is something to see, or `even_unchanged`.
+    fn look(&mut self, even_unchanged: bool, sink: &mut CaptureSink) -> Result<Look, CaptureError> {
+        let Some(grabber) = &mut self.grabber else { return Ok(Look::Unchanged) };
         grabber.take_damage(&self.display, &mut self.inbox)?;
         let view = grabber.view();
         if let Some(cursor) = &mut self.cursor {
@@ -201,18 +203,17 @@ impl Session {
         }
         let cursor_moved = self.cursor.as_ref().is_some_and(|cursor| !cursor.damage(view.size).is_empty());
         if !grabber.is_dirty() && !cursor_moved && !even_unchanged {
-            return Ok(false);
+            return Ok(Look::Unchanged);
         }
         match grabber.grab(&self.display, &mut self.inbox, self.cursor.as_mut())? {
             Grabbed::Frame(frame, changed) => {
                 self.refusals = 0;
                 self.deliver(frame, changed, sink);
-                Ok(true)
+                Ok(Look::Delivered)
             }
             Grabbed::NoMemory => {
                 tracing::trace!("every picture is still in use: frame skipped");
-                // Not a frame, but its time is over.
-                Ok(true)
+                Ok(Look::Missed)
             }
             Grabbed::Refused(error) => {
                 self.refusals += 1;
@@ -222,7 +223,7 @@ impl Session {
                     return Err(CaptureError::new(CaptureErrorKind::Failed, NAME, "taking a picture")
                         .with_source(format!("the display refuses: {:?}", error.error_kind)));
                 }
-                Ok(false)
+                Ok(Look::Missed)
             }
         }
     }
@@ -232,6 +233,7 @@ impl Session {
         let damage = match self.delivered {
             None => Damage::Full,
             Some(_) if changed.is_empty() => Damage::None,
+            Some(_) if changed == frame.size().rect() => Damage::Full,
             Some(_) => Damage::Part(changed),
         };
         let time = match self.delivered {
@@ -311,6 +313,15 @@ impl fmt::Debug for Session {
             .field("size", &self.size)
             .finish_non_exhaustive()
     }
+}
+
+/// What came of a look at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Delivered,
+    Unchanged,
+    /// There was something to see, but no way to take it now.
+    Missed,
 }
 
 /// How often a source that does not tell every change of itself is looked at.
