@@ -112,6 +112,9 @@ impl FakeEncoder {
         if size != size.even() || size.width() < 16 || size.height() < 16 {
             return Err(invalid("the picture has an odd side, or one below 16 pixels"));
         }
+        if !frame.visible().x.is_multiple_of(2) || !frame.visible().y.is_multiple_of(2) {
+            return Err(invalid("the visible part does not begin at even pixels"));
+        }
         if self.pending.is_some() {
             return Err(invalid("the frame before was not polled"));
         }
