@@ -14,6 +14,7 @@ fn main() {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(openh264_assembled)");
 
     let x86 = matches!(env::var("CARGO_CFG_TARGET_ARCH").as_deref(), Ok("x86" | "x86_64"));
     let built = env::var_os("CARGO_FEATURE_OPENH264").is_some();
@@ -27,6 +28,8 @@ fn main() {
          macOS: brew install nasm; Windows: winget install NASM.NASM, then add it to PATH)"
             .to_owned()
     } else {
+        // For a test that what is said at run time is true.
+        println!("cargo::rustc-cfg=openh264_assembled");
         return;
     };
     let message = format!(

@@ -136,8 +136,10 @@ impl Encoding {
         let (is_key, size, qp) = (frame.is_key(), frame.size, frame.qp);
         let sent = match self.encoded.try_send(frame) {
             Ok(()) => true,
-            // The receiving thread is stuck or gone; what follows needs the lost frame.
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            // The receiving thread is stuck; what follows needs the lost frame.
+            Err(TrySendError::Full(_)) => false,
+            // The receiving thread ended: the sender stops, and nothing is lost that anybody waits for.
+            Err(TrySendError::Disconnected(_)) => return,
         };
         let mut stats = shared.metrics().encode();
         stats.frames += 1;

@@ -108,7 +108,7 @@ impl OpenH264 {
             defaults,
             stream: opened,
             threads: config.threads,
-            output: BitstreamPool::default(),
+            output: BitstreamPool::new(),
             first: None,
             last: None,
             pending: None,
@@ -279,4 +279,20 @@ fn error(
     why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> EncodeError {
     EncodeError::new(kind, NAME, doing).with_source(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use yc_media::{Bitrate, Codec, FrameRate, RateTarget};
+
+    use super::*;
+
+    #[test]
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    fn a_build_with_its_assembly_says_so_and_one_without_does_too() {
+        let size = Resolution::new(64, 64).unwrap();
+        let rate = RateTarget::new(Bitrate::kbps(300), FrameRate::new(30).unwrap(), size);
+        let encoder = (ENTRY.open)(&EncoderConfig::screen(Codec::H264, rate)).unwrap();
+        assert_eq!(encoder.info().accelerated, cfg!(openh264_assembled));
+    }
 }

@@ -300,7 +300,8 @@ unsafe extern "C" fn on_trace(context: *mut c_void, level: c_int, message: *cons
     let heard = unsafe { &*context.cast::<Heard>() };
     // SAFETY: the encoder formats every message into a buffer and ends it with a zero.
     let message = unsafe { CStr::from_ptr(message) };
-    if message.to_bytes().starts_with(SIMD_FOUND) {
+    // The library puts its own name and address before what it says.
+    if message.to_bytes().windows(SIMD_FOUND.len()).any(|part| part == SIMD_FOUND) {
         heard.simd.store(true, Ordering::Relaxed);
     }
     // A subscriber is somebody else's code, and a panic must not cross into C++.
