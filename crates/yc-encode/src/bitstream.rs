@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 /// never be reclaimed; the chunks go round instead. Their number settles at what that second of stream
 /// needs and is bounded: chunks beyond [`BitstreamPool::MAX_CHUNKS`] are not kept, they live as long as
 /// their slices.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BitstreamPool {
     chunks: Vec<BytesMut>,
     current: usize,
@@ -20,6 +20,17 @@ impl BitstreamPool {
     const CHUNK: usize = 256 * 1024;
     /// Chunks kept: 8 MiB, two seconds of a 32 Mbit/s stream.
     const MAX_CHUNKS: usize = 32;
+
+    /// Two chunks: as long as one lasts longer than its slices are kept, they take turns for ever.
+    pub(crate) fn new() -> Self {
+        let chunks = [Self::CHUNK; 2].map(|bytes| {
+            let mut chunk = BytesMut::with_capacity(bytes);
+            // The first split makes a chunk shareable, which allocates: not with the first frame.
+            drop(chunk.split());
+            chunk
+        });
+        Self { chunks: chunks.into(), current: 0 }
+    }
 
     /// The bytes of `parts` one after the other, `len` in all.
     pub(crate) fn gather<'a>(&mut self, len: usize, parts: impl Iterator<Item = &'a [u8]>) -> Bytes {
@@ -63,17 +74,17 @@ mod tests {
 
     #[test]
     fn parts_lie_one_after_the_other_and_slices_stay_what_they_were() {
-        let mut pool = BitstreamPool::default();
+        let mut pool = BitstreamPool::new();
         let first = gather(&mut pool, &[b"ab", b"", b"cde"]);
         let second = gather(&mut pool, &[b"xyz"]);
         assert_eq!(&first[..], b"abcde");
         assert_eq!(&second[..], b"xyz");
-        assert_eq!(pool.chunks.len(), 1);
+        assert_eq!(pool.chunks.len(), 2);
     }
 
     #[test]
     fn chunks_come_back_when_their_slices_are_gone() {
-        let mut pool = BitstreamPool::default();
+        let mut pool = BitstreamPool::new();
         let unit = vec![7u8; 60_000];
         let mut held = VecDeque::new();
         let mut chunks = 0;
@@ -92,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_pool_is_bounded_when_nothing_comes_back() {
-        let mut pool = BitstreamPool::default();
+        let mut pool = BitstreamPool::new();
         let unit = vec![1u8; BitstreamPool::CHUNK];
         let held: Vec<_> = (0..2 * BitstreamPool::MAX_CHUNKS).map(|_| gather(&mut pool, &[&unit])).collect();
         assert_eq!(pool.chunks.len(), BitstreamPool::MAX_CHUNKS);
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_access_unit_larger_than_a_chunk_gets_its_room() {
-        let mut pool = BitstreamPool::default();
+        let mut pool = BitstreamPool::new();
         let unit = vec![3u8; 3 * BitstreamPool::CHUNK];
         assert_eq!(gather(&mut pool, &[&unit]).len(), unit.len());
     }

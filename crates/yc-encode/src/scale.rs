@@ -17,12 +17,13 @@ pub(crate) struct Scaler {
 }
 
 /// How far a changed pixel shows, in output pixels to each side: the filter's width.
-pub(crate) const SUPPORT: f64 = 1.0;
+pub(crate) const SUPPORT: f64 = 2.0;
 
-/// As wide as bilinear and as fast, with the sharpness of a wider filter: on a page of text scaled from 1080p
-/// to 720p it keeps more of the contrast than bilinear and does not ring, as Catmull-Rom and Lanczos do,
-/// which also cost a third more.
-const FILTER: ResamplingFunction = ResamplingFunction::Hamming;
+/// The sharpest text for its time. RMS contrast of a dense page of text (73.6) scaled from 1080p to 720p, and
+/// the time for it on one thread of a shared x86-64 server: bilinear 49.1 in 1.8 ms, Hamming 50.7 in 2.0 ms,
+/// Catmull-Rom 54.2 in 2.3 ms, Lanczos 56.2 in 2.9 ms. Both of the last overshoot beside strokes, on a white
+/// page into white, which hides it; Lanczos rings on for another pixel.
+const FILTER: ResamplingFunction = ResamplingFunction::CatmullRom;
 
 /// What one pixel of a plane is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

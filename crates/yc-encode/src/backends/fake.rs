@@ -96,7 +96,7 @@ impl FakeEncoder {
             last: None,
             pending: None,
             unit,
-            output: BitstreamPool::default(),
+            output: BitstreamPool::new(),
         })
     }
 

@@ -24,7 +24,19 @@ pub struct EncoderEntry {
     pub open: fn(&EncoderConfig) -> Result<Box<dyn VideoEncoderBackend>, EncodeError>,
 }
 
-/// Every backend compiled in.
+impl EncoderEntry {
+    /// An entry for [`open_among`](crate::open_among): a backend that is not of this crate.
+    pub const fn new(
+        name: &'static str,
+        codec: Codec,
+        hardware: bool,
+        open: fn(&EncoderConfig) -> Result<Box<dyn VideoEncoderBackend>, EncodeError>,
+    ) -> Self {
+        Self { name, codec, hardware, open }
+    }
+}
+
+/// Every backend compiled in, in the order to try them in where nobody asks for another.
 pub const ENABLED: &[EncoderEntry] = &[
     #[cfg(feature = "openh264")]
     openh264::ENTRY,

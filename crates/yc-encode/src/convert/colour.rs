@@ -8,7 +8,8 @@ use yuv::{
     bgra_to_yuv_nv12, bgra_to_yuv420,
 };
 
-/// The 7-bit conversion: the fastest, and within one step of the exact result in every component.
+/// The 7-bit conversion, the fastest. Over all 16.7 million colours no component is further than 1.4 steps
+/// of 255 from the exact value; the slower 13-bit one gets to 1.2.
 const MODE: YuvConversionMode = YuvConversionMode::Fast;
 
 /// BGRA rows to read: `width` pixels each, `stride` bytes apart.
@@ -218,7 +219,7 @@ mod tests {
         error
     }
 
-    /// The stated accuracy: this far from the exact value, in steps of 8 bits.
+    /// The stated accuracy, and a little more for chroma, whose mean of four pixels is rounded before.
     const LIMIT: f64 = 1.6;
 
     #[test]
