@@ -17,8 +17,14 @@ use yc_media::{FrameBuffer, Rect, VideoFrame};
 /// the name of the calling test, by which the process finds back to it.
 #[track_caller]
 pub(crate) fn with_desktop(test: &str, arguments: &[&str], body: impl FnOnce(&Desktop)) {
+    with_server(test, arguments, |server| body(&Desktop::connect(server)));
+}
+
+/// As [`with_desktop`], without connecting to the display; `body` gets the Xvfb's process id.
+#[track_caller]
+pub(crate) fn with_server(test: &str, arguments: &[&str], body: impl FnOnce(u32)) {
     match std::env::var(CHILD) {
-        Ok(server) => body(&Desktop::connect(server.parse().unwrap())),
+        Ok(server) => body(server.parse().unwrap()),
         Err(_) => {
             let server = Server::start(arguments);
             let display = format!(":{}", server.display);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use yc_capture::{CaptureErrorKind, CaptureEvent, CaptureTarget, list_sources};
 
 use crate::common::{WAIT, next_frame, start, stop_in_time};
-use crate::desktop::{Desktop, with_desktop, with_display};
+use crate::desktop::{Desktop, with_desktop, with_display, with_server};
 use crate::pictures::Painter;
 use crate::{config, open, try_open};
 
@@ -56,6 +56,20 @@ fn a_display_that_nobody_serves_is_lost() {
 fn a_display_name_that_cannot_be_read_is_refused_with_its_form() {
     with_display("failures::a_display_name_that_cannot_be_read_is_refused_with_its_form", "nonsense", || {
         assert_refused("screen", CaptureErrorKind::InvalidInput, "[HOST]:DISPLAY[.SCREEN]");
+    });
+}
+
+#[test]
+fn a_display_that_wants_a_login_is_refused() {
+    // One entry of an Xauthority file: any host, any display, a cookie that nobody else knows.
+    let mut entry = vec![0xff, 0xff, 0, 0, 0, 0];
+    entry.extend_from_slice(b"\0\x12MIT-MAGIC-COOKIE-1\0\x10");
+    entry.extend_from_slice(&std::process::id().to_be_bytes().repeat(4));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), entry).unwrap();
+    let arguments = ["-screen", "0", "320x240x24", "-auth", file.path().to_str().unwrap()];
+    with_server("failures::a_display_that_wants_a_login_is_refused", &arguments, |_| {
+        assert_refused("screen", CaptureErrorKind::PermissionDenied, "Authorization required");
     });
 }
 
@@ -150,13 +164,14 @@ fn a_server_that_hangs_does_not_keep_the_capture_from_stopping() {
         let events = start(&mut *backend);
         next_frame(&events);
         desktop.signal_server("-STOP");
-        let failed = std::iter::from_fn(|| events.recv_timeout(WAIT).ok()).find_map(|event| match event {
-            CaptureEvent::Failed(error) => Some(error),
-            _ => None,
-        });
+        let failed =
+            std::iter::from_fn(|| events.recv_timeout(3 * WAIT).ok()).find_map(|event| match event {
+                CaptureEvent::Failed(error) => Some(error),
+                _ => None,
+            });
         desktop.signal_server("-CONT");
         let error = failed.unwrap();
         assert_eq!(error.kind(), CaptureErrorKind::DeviceLost);
-        assert!(error.to_string().contains("no answer in 5 s"), "{error}");
+        assert!(error.to_string().contains("no answer in 10 s"), "{error}");
     });
 }

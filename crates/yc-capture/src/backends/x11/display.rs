@@ -304,8 +304,9 @@ fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
-/// How long the server may take for one answer before it counts as gone.
-const ANSWER_BOUND: Duration = Duration::from_secs(5);
+/// How long the server may take for one answer before it counts as gone. Programs may hold it for
+/// themselves for seconds, as some window managers do while a window is dragged.
+const ANSWER_BOUND: Duration = Duration::from_secs(10);
 /// How long stopping may go unnoticed while waiting for an answer.
 const STOP_CHECK: Duration = Duration::from_millis(40);
 
