@@ -61,11 +61,9 @@
 
 mod backend;
 pub mod backends;
-mod bitstream;
 mod config;
 mod convert;
 mod error;
-mod h264;
 mod pool;
 mod registry;
 mod scale;

@@ -10,8 +10,8 @@ use yc_media::{
     RateTarget, Resolution, VideoFrame,
 };
 
-use crate::bitstream::BitstreamPool;
-use crate::h264::Level;
+use super::bitstream::BitstreamPool;
+use super::h264::{self, Level};
 use crate::{
     EncodeError, EncodeErrorKind, EncoderConfig, EncoderEntry, EncoderInfo, FrameInput, FrameOptions,
     VideoEncoderBackend,
@@ -84,7 +84,7 @@ impl FakeEncoder {
         let mut unit = Vec::new();
         write_parameter_sets(&mut unit, config.rate.resolution.even(), &config.rate)?;
         let mut info = EncoderInfo::software(NAME, Codec::H264, &[FrameInput::Cpu(PixelFormat::I420)]);
-        info.profile_level_id = crate::h264::nal_units(&unit).find_map(H264ProfileLevelId::from_sps);
+        info.profile_level_id = h264::nal_units(&unit).find_map(H264ProfileLevelId::from_sps);
         Ok(Self {
             info,
             script,
@@ -327,7 +327,7 @@ mod tests {
     fn key_frames_carry_parameter_sets_and_sizes_follow_the_rate() {
         let mut encoder = open(FakeScript::default());
         let types = |frame: &EncodedFrame| -> Vec<u8> {
-            crate::h264::nal_units(&frame.data).map(|nal| nal[0] & 0x1f).collect()
+            h264::nal_units(&frame.data).map(|nal| nal[0] & 0x1f).collect()
         };
         let key = encode(&mut encoder, 1, FrameOptions::delta()).unwrap();
         assert_eq!(types(&key), [7, 8, 5]);

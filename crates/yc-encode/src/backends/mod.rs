@@ -4,8 +4,12 @@ use yc_media::Codec;
 
 use crate::{EncodeError, EncoderConfig, VideoEncoderBackend};
 
+#[cfg(any(feature = "fake", feature = "openh264"))]
+mod bitstream;
 #[cfg(feature = "fake")]
 pub mod fake;
+#[cfg(any(feature = "fake", feature = "openh264"))]
+mod h264;
 #[cfg(feature = "openh264")]
 mod openh264;
 

@@ -40,7 +40,7 @@ impl Scene {
         for line in 0..lines {
             for column in 0..columns {
                 let glyph = hash((line * 4096 + column) as u64 + 1);
-                if glyph % 6 == 0 {
+                if glyph.is_multiple_of(6) {
                     continue;
                 }
                 draw(&mut page, width, MARGIN + column * CELL.0, MARGIN + line * CELL.1, hash(glyph % 60));

@@ -14,8 +14,8 @@ use yc_media::{
     RateTarget, Resolution, VideoFrame,
 };
 
-use crate::bitstream::BitstreamPool;
-use crate::h264::{self, Level};
+use super::bitstream::BitstreamPool;
+use super::h264::{self, Level};
 use crate::{
     EncodeError, EncodeErrorKind, EncoderConfig, EncoderEntry, EncoderInfo, FrameInput, FrameOptions,
     VideoEncoderBackend,

@@ -7,7 +7,7 @@ use openh264_sys2::{
 };
 use yc_media::{Bitrate, FrameRate, Resolution};
 
-use crate::h264::Level;
+use crate::backends::h264::Level;
 
 /// The sharpest quantizer. A range that contains 0, as its default does, OpenH264 replaces by 26 to 35 for
 /// screen content: text stays soft, and a bitrate that allows better is left unused. Below 12, which is
