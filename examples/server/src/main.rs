@@ -69,13 +69,13 @@ fn serve(args: Serve) -> Result<(), Failure> {
     if let Some(workers) = args.workers {
         config = config.with_workers(workers);
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| "info,mediasoup=warn".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(text) => tracing_subscriber::EnvFilter::try_new(&text)
+            .with_context(|| format!("RUST_LOG={text:?}"))
+            .map_err(usage)?,
+        Err(_) => tracing_subscriber::EnvFilter::new("info,mediasoup=warn"),
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(runtime)?;
     tokio.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen)

@@ -81,6 +81,8 @@ struct Connection {
     peer: Option<Peer>,
     events: mpsc::UnboundedReceiver<PeerEvent>,
     events_in: mpsc::UnboundedSender<PeerEvent>,
+    /// When it was opened, or left its room.
+    outside_since: Instant,
     bad_messages: u32,
 }
 
@@ -88,7 +90,7 @@ impl Connection {
     fn new(server: Arc<SfuServer>, outbox: Outbox) -> Self {
         // Unbounded, but each thing that a peer has makes one event at most.
         let (events_in, events) = mpsc::unbounded_channel();
-        Self { server, outbox, peer: None, events, events_in, bad_messages: 0 }
+        Self { server, outbox, peer: None, events, events_in, outside_since: Instant::now(), bad_messages: 0 }
     }
 
     /// Reads until there is a reason to close. Dropping `self` closes everything of the peer.
@@ -100,15 +102,14 @@ impl Connection {
         let mut shutdown = self.server.shutdown.subscribe();
         let mut pings = interval(config.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let opened = Instant::now();
-        let mut heard = opened;
+        let mut heard = Instant::now();
         loop {
             let joined = self.peer.is_some();
             let deadline = heard + config.idle_timeout;
             tokio::select! {
                 reason = closed(&mut close) => return reason,
                 () = stopped(&mut shutdown) => return CloseReason::ShutDown,
-                () = sleep_until(opened + config.join_timeout), if !joined => return CloseReason::NotJoined,
+                () = sleep_until(self.outside_since + config.join_timeout), if !joined => return CloseReason::NotJoined,
                 () = sleep_until(deadline) => return CloseReason::Silent,
                 _ = pings.tick() => self.outbox.send(Outgoing::Ping),
                 Some(event) = self.events.recv() => {
@@ -160,6 +161,7 @@ impl Connection {
         if action == Action::Leave {
             tracing::info!(peer = peer.id(), "left");
             self.peer = None;
+            self.outside_since = Instant::now();
             // What happened to the old peer's things is of no interest to the next.
             (self.events_in, self.events) = mpsc::unbounded_channel();
             return Ok(json!({}));

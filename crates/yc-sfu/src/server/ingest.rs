@@ -113,7 +113,9 @@ impl NativeIngest {
 }
 
 fn transport_options(media: &MediaAddress, srtp: Option<&SrtpKey>) -> PlainTransportOptions {
-    let mut options = PlainTransportOptions::new(listen_info(media, Protocol::Udp));
+    let mut listen = listen_info(media, Protocol::Udp);
+    listen.recv_buffer_size = Some(RECV_BUFFER);
+    let mut options = PlainTransportOptions::new(listen);
     options.rtcp_mux = true;
     options.comedia = true;
     options.enable_sctp = false;
@@ -123,6 +125,10 @@ fn transport_options(media: &MediaAddress, srtp: Option<&SrtpKey>) -> PlainTrans
     }
     options
 }
+
+/// Bytes that may wait in a native session's socket: a key frame comes as a burst, and the worker may be busy
+/// with another room. The system's bound (Linux: `net.core.rmem_max`) applies where it is lower.
+const RECV_BUFFER: u32 = 2 << 20;
 
 /// Where a transport listens and what it tells clients.
 pub(super) fn listen_info(media: &MediaAddress, protocol: Protocol) -> ListenInfo {
@@ -220,7 +226,8 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use mediasoup::consumer::ConsumerOptions;
+    use futures_util::future::join_all;
+    use mediasoup::consumer::{Consumer, ConsumerOptions};
     use mediasoup::prelude::RtpCapabilities;
     use tokio::net::UdpSocket;
     use tokio::time::timeout;
@@ -306,6 +313,65 @@ mod tests {
         payloads
     }
 
+    /// Waits for a PLI.
+    async fn key_frame_wanted(sender: &UdpSocket, parser: &mut FeedbackParser, ssrc: u32) {
+        let mut datagram = [0; 2048];
+        let mut wanted = false;
+        while !wanted {
+            let len = sender.recv(&mut datagram).await.unwrap();
+            parser
+                .parse(NtpTime::default(), &datagram[..len], &mut |event| {
+                    wanted |= event == FeedbackEvent::KeyframeWanted { ssrc, fir: false };
+                })
+                .unwrap();
+        }
+    }
+
+    /// A viewer with no DTLS in the way: a plain transport to a socket of the test.
+    struct Viewer {
+        socket: UdpSocket,
+        consumer: Consumer,
+    }
+
+    impl Viewer {
+        async fn new(test: &Test, session: &NativeIngest) -> Self {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let options = PlainTransportOptions::new(listen_info(&test.config.media, Protocol::Udp));
+            let transport = test.room.router().create_plain_transport(options).await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let remote = PlainTransportRemoteParameters {
+                ip: Some(address.ip()),
+                port: Some(address.port()),
+                rtcp_port: None,
+                srtp_parameters: None,
+            };
+            transport.connect(remote).await.unwrap();
+            let capabilities = serde_json::to_value(test.room.router().rtp_capabilities()).unwrap();
+            let capabilities: RtpCapabilities = serde_json::from_value(capabilities).unwrap();
+            let mut options = ConsumerOptions::new(session.producer.id(), capabilities);
+            options.paused = true;
+            let consumer = transport.consume(options).await.unwrap();
+            consumer.resume().await.unwrap();
+            Self { socket, consumer }
+        }
+
+        /// The payload of the next packet of the stream.
+        async fn payload(&self) -> Vec<u8> {
+            let mut datagram = [0; 2048];
+            loop {
+                let len = self.socket.recv(&mut datagram).await.unwrap();
+                if yc_rtp::rtcp::is_rtcp(&datagram[..len]) {
+                    continue;
+                }
+                // mediasoup probes the viewer's bandwidth too, under an SSRC of its own.
+                let (header, payload) = RtpHeader::parse(&datagram[..len]).unwrap();
+                if Some(header.ssrc) == self.consumer.rtp_parameters().encodings[0].ssrc {
+                    return datagram[payload].to_vec();
+                }
+            }
+        }
+    }
+
     async fn packets_arrived(producer: &Producer, least: u64) {
         let counted = async {
             while producer.get_stats().await.unwrap().iter().map(|stat| stat.packet_count).sum::<u64>()
@@ -347,60 +413,53 @@ mod tests {
         assert!(first.len() >= 4, "{}", first.len());
         packets_arrived(&session.producer, first.len() as u64).await;
 
-        // The viewer: a transport with no DTLS in the way.
-        let viewer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let options = PlainTransportOptions::new(listen_info(&test.config.media, Protocol::Udp));
-        let transport = test.room.router().create_plain_transport(options).await.unwrap();
-        let address = viewer.local_addr().unwrap();
-        let remote = PlainTransportRemoteParameters {
-            ip: Some(address.ip()),
-            port: Some(address.port()),
-            rtcp_port: None,
-            srtp_parameters: None,
-        };
-        transport.connect(remote).await.unwrap();
-        let capabilities = serde_json::to_value(test.room.router().rtp_capabilities()).unwrap();
-        let capabilities: RtpCapabilities = serde_json::from_value(capabilities).unwrap();
-        let mut options = ConsumerOptions::new(session.producer.id(), capabilities);
-        options.paused = true;
-        let consumer = transport.consume(options).await.unwrap();
-        consumer.resume().await.unwrap();
+        let viewer = Viewer::new(&test, &session).await;
 
         let mut parser = FeedbackParser::new([&checked.stream]);
-        let mut asked = false;
-        let asking = async {
-            let mut datagram = [0; 2048];
-            while !asked {
-                let len = sender.recv(&mut datagram).await.unwrap();
-                parser
-                    .parse(NtpTime::default(), &datagram[..len], &mut |event| {
-                        asked |=
-                            event == FeedbackEvent::KeyframeWanted { ssrc: checked.stream.ssrc, fir: false };
-                    })
-                    .unwrap();
-            }
-        };
-        timeout(DEADLINE, asking).await.expect("a PLI comes");
+        timeout(DEADLINE, key_frame_wanted(&sender, &mut parser, checked.stream.ssrc))
+            .await
+            .expect("a PLI comes");
 
         let sent = send(&sender, &mut stream, &key_frame(100)).await;
         let receiving = async {
-            let mut datagram = [0; 2048];
             let mut received = Vec::new();
             while received.len() < sent.len() {
-                let len = viewer.recv(&mut datagram).await.unwrap();
-                if yc_rtp::rtcp::is_rtcp(&datagram[..len]) {
-                    continue;
-                }
-                // mediasoup probes the viewer's bandwidth too, under an SSRC of its own.
-                let (header, payload) = RtpHeader::parse(&datagram[..len]).unwrap();
-                if Some(header.ssrc) == consumer.rtp_parameters().encodings[0].ssrc {
-                    received.push(datagram[payload].to_vec());
-                }
+                received.push(viewer.payload().await);
             }
             received
         };
         let received = timeout(DEADLINE, receiving).await.expect("the frame comes");
         assert!(received == sent, "{} packets differ", sent.len());
+    }
+
+    #[tokio::test]
+    async fn ten_viewers_who_join_at_once_cost_two_key_frames_at_most() {
+        let test = Test::new().await;
+        let offer = offer("42c028");
+        let (session, reply) = test.create(&offer).await.unwrap();
+        let checked = checked(&reply, &offer);
+        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        sender.connect(checked.rtp_target).await.unwrap();
+        let mut stream = RtpStream::new(checked.stream.clone(), 0, 0).unwrap();
+        let first = send(&sender, &mut stream, &key_frame(0)).await.len();
+        packets_arrived(&session.producer, first as u64).await;
+
+        let viewers = join_all((0..10).map(|_| Viewer::new(&test, &session))).await;
+        let mut parser = FeedbackParser::new([&checked.stream]);
+        let mut key_frames = 0;
+        let sending = async {
+            loop {
+                key_frame_wanted(&sender, &mut parser, checked.stream.ssrc).await;
+                key_frames += 1;
+                send(&sender, &mut stream, &key_frame(100 * key_frames)).await;
+            }
+        };
+        let watching = timeout(DEADLINE, join_all(viewers.iter().map(Viewer::payload)));
+        tokio::select! {
+            () = sending => {}
+            all = watching => assert_eq!(all.expect("every viewer gets a picture").len(), 10),
+        }
+        assert!((1..=2).contains(&key_frames), "{key_frames} key frames");
     }
 
     #[tokio::test]

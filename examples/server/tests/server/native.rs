@@ -57,6 +57,8 @@ impl Sender {
                 socket.send(&bytes).await.unwrap();
                 sent += 1;
             }
+            // As a sender does: a burst of all frames would overflow the receiver's socket.
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         sent
     }

@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yc-server"));
-    for name in ["NATIVE_RTP_LISTEN_IP", "NATIVE_RTP_ANNOUNCED_IP", "YC_SERVER_TOKEN_KEY"] {
+    for name in ["NATIVE_RTP_LISTEN_IP", "NATIVE_RTP_ANNOUNCED_IP", "YC_SERVER_TOKEN_KEY", "RUST_LOG"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -95,6 +95,7 @@ async fn a_bad_environment_is_told_by_name_value_and_bounds_and_exits_2() {
         ),
         ("NATIVE_RTP_LISTEN_IP", "0.0.0.0", "NATIVE_RTP_ANNOUNCED_IP"),
         ("NATIVE_RTP_ANNOUNCED_IP", "1.2.3.4.5", "NATIVE_RTP_ANNOUNCED_IP=\"1.2.3.4.5\""),
+        ("RUST_LOG", "info=loud", "RUST_LOG=\"info=loud\""),
         ("YC_SERVER_TOKEN_KEY", "secret", "32 to 128 hexadecimal digits"),
     ] {
         let (code, _, err) = output(program().env(name, value)).await;
