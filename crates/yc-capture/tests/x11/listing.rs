@@ -46,18 +46,19 @@ fn screen_monitors_and_windows_are_listed_without_a_window_manager() {
 fn windows_are_listed_and_captured_under_a_window_manager() {
     let name = "listing::windows_are_listed_and_captured_under_a_window_manager";
     with_desktop(name, SCREEN, |desktop| {
-        let manager = Manager::start();
-        let list = desktop.atom("_NET_CLIENT_LIST");
-        wait_for(|| {
-            let property = desktop.connection.get_property(false, desktop.root, list, 0u32, 0, 1);
-            property.unwrap().reply().unwrap().type_ != 0
-        });
+        // Shown before the manager starts, which takes over what it finds.
         let window =
             desktop.hidden_window(50, 60, 300, 200, &CreateWindowAux::new().background_pixel(0x31_41_59));
         desktop.set_title(window, "managed");
         desktop.connection.map_window(window).unwrap();
         skipped(desktop);
         desktop.sync();
+        let manager = Manager::start();
+        let state = desktop.atom("WM_STATE");
+        wait_for(|| {
+            let property = desktop.connection.get_property(false, window, state, 0u32, 0, 1);
+            property.unwrap().reply().unwrap().type_ != 0
+        });
         let expected = format!("window:{window:#x} \"managed\" 300x200 by us");
         let listed = || told(&list_sources().0.into_iter().filter(is_window).collect::<Vec<_>>());
         wait_for(|| listed() == [expected.as_str()]);
@@ -81,7 +82,13 @@ fn windows_are_listed_and_captured_under_a_window_manager() {
             paused |= matches!(event, yc_capture::CaptureEvent::Paused(_));
         }
         assert!(paused);
+        // Killed, the manager leaves its list behind, and its windows are shown again.
         drop(manager);
+        wait_for(|| listed() == [expected.as_str()]);
+        let late = desktop.window(0, 0, 40, 30);
+        desktop.set_title(late, "late");
+        desktop.sync();
+        assert_eq!(listed(), [expected, format!("window:{late:#x} \"late\" 40x30 by us")]);
     });
 }
 

@@ -45,6 +45,7 @@ pub(super) fn list() -> Result<Vec<CaptureSource>, CaptureError> {
 /// The properties that say something about windows. 0 for those that nobody on this display uses.
 struct Atoms {
     client_list: Atom,
+    manager: Atom,
     name: Atom,
     pid: Atom,
     utf8: Atom,
@@ -55,6 +56,7 @@ impl Atoms {
     fn find(display: &Display) -> Result<Self, ReplyError> {
         Ok(Self {
             client_list: display.atom("_NET_CLIENT_LIST")?,
+            manager: display.atom("_NET_SUPPORTING_WM_CHECK")?,
             name: display.atom("_NET_WM_NAME")?,
             pid: display.atom("_NET_WM_PID")?,
             utf8: display.atom("UTF8_STRING")?,
@@ -67,7 +69,9 @@ impl Atoms {
 fn windows(display: &Display, atoms: &Atoms) -> Result<Vec<Window>, CaptureError> {
     let root = display.screen().root;
     let listed = property(display, root, atoms.client_list, AtomEnum::WINDOW.into(), MOST_WINDOWS)?;
-    if let Some(listed) = listed {
+    if let Some(listed) = listed
+        && is_managed(display, atoms)?
+    {
         return Ok(listed.as_chunks::<4>().0.iter().map(|id| u32::from_ne_bytes(*id)).collect());
     }
     let mut found = Vec::new();
@@ -75,6 +79,15 @@ fn windows(display: &Display, atoms: &Atoms) -> Result<Vec<Window>, CaptureError
         found.push(client_in(display, atoms, window, 2)?.unwrap_or(window));
     }
     Ok(found)
+}
+
+/// Whether the window manager that wrote to the root window still runs: then the window that it names
+/// there names itself (EWMH, _NET_SUPPORTING_WM_CHECK).
+fn is_managed(display: &Display, atoms: &Atoms) -> Result<bool, CaptureError> {
+    let named = |window| property(display, window, atoms.manager, AtomEnum::WINDOW.into(), 1);
+    let Some(id) = named(display.screen().root)? else { return Ok(false) };
+    let Some(window) = id.first_chunk().copied().map(u32::from_ne_bytes) else { return Ok(false) };
+    Ok(named(window)? == Some(id))
 }
 
 /// The window of the program inside a window manager's frame, which WM_STATE marks.
