@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct Facts {
     pub(crate) started_at: CaptureTime,
     pub(crate) capture_backend: &'static str,
+    pub(crate) capture_note: Option<String>,
     pub(crate) capture_why_not: Vec<String>,
     pub(crate) encoder_backend: &'static str,
     pub(crate) encoder_hardware: bool,
@@ -210,6 +211,7 @@ impl Metrics {
             stop_reason,
             uptime_ms: now.saturating_since(facts.started_at).as_millis() as u64,
             capture_backend: facts.capture_backend,
+            capture_note: facts.capture_note,
             capture_why_not: facts.capture_why_not,
             source_size,
             encoder_backend: facts.encoder_backend,
@@ -271,6 +273,7 @@ mod tests {
         let facts = Facts {
             started_at: at(1_000),
             capture_backend: "synthetic",
+            capture_note: None,
             capture_why_not: Vec::new(),
             encoder_backend: "fake",
             encoder_hardware: false,

@@ -181,6 +181,7 @@ impl PreparedSender {
         Facts {
             started_at,
             capture_backend: self.capture.info().backend,
+            capture_note: self.capture.info().note.clone(),
             capture_why_not: self.capture_why_not.clone(),
             encoder_backend: encoder.name,
             encoder_hardware: encoder.hardware,

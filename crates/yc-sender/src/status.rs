@@ -17,6 +17,8 @@ pub struct SenderStatus {
     pub uptime_ms: u64,
     /// The capture backend in use.
     pub capture_backend: &'static str,
+    /// What it had to do without, in words; none if nothing.
+    pub capture_note: Option<String>,
     /// Capture backends that were tried before it, each with its reason.
     pub capture_why_not: Vec<String>,
     /// The size of the captured source in pixels, once a frame came.
