@@ -111,7 +111,7 @@ impl Screen {
             }
             return Self::virtual_display(rig, options);
         };
-        // On a screen that is in use, a small window with the moving desktop is what is compared.
+        // On a screen that is in use, a small moving desktop in its corner is what is compared.
         let desktop = if options.headless_viewer {
             ensure!(
                 source == "screen" || source == "monitor:0",
@@ -134,7 +134,7 @@ impl Screen {
     fn virtual_display(rig: &Rig, options: &Options) -> Result<Self> {
         let (width, height) = options.size;
         let xvfb = rig.display(width, height)?;
-        let desktop = rig.desktop(xvfb.name(), options.fps, &format!("{width}x{height}+0+0"))?;
+        let desktop = rig.desktop(xvfb.name(), options.fps, &format!("{width}x{height}"))?;
         Ok(Self {
             source: options.source.clone().unwrap_or_else(|| "screen".to_owned()),
             display: Some(xvfb.name().to_owned()),
@@ -150,7 +150,7 @@ impl Screen {
     }
 }
 
-const MARKER_WINDOW: &str = "640x360+0+0";
+const MARKER_WINDOW: &str = "640x360";
 const MARKER_WINDOW_SIZE: (u32, u32) = (640, 360);
 
 /// Shares for people: prints the address and waits.

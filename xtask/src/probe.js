@@ -45,6 +45,8 @@
       video.requestVideoFrameCallback(onFrame);
       probe.pictures += 1;
       probe.firstPictureAt ??= at;
+      // The element hands out no frame while it changes from one source to the next.
+      if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;
       let frame;
       try {
         frame = new VideoFrame(video);

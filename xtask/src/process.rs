@@ -25,6 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 /// How much of a failing child's log goes into the error.
 const TAIL_LINES: usize = 25;
+const TAIL_COLUMNS: usize = 300;
 
 /// Ends all children and this program when it is interrupted or terminated.
 pub(crate) fn end_children_on_signals() {
@@ -203,32 +204,33 @@ impl Drop for Process {
     }
 }
 
-/// A child whose standard output someone else reads. Dropping it kills it.
+/// A child whose output goes where its command says. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct OwnedChild(Child);
+pub(crate) struct Quiet(Child);
 
-impl OwnedChild {
+impl Quiet {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         Ok(Self(start(command)?))
-    }
-
-    /// Its standard output, once, if it was piped.
-    pub(crate) fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
-        self.0.stdout.take()
     }
 
     /// Asks it to finish, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         interrupt(self.0.id());
     }
+
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait().context("waiting")?.is_some())
+    }
 }
 
-impl Drop for OwnedChild {
+impl Drop for Quiet {
     fn drop(&mut self) {
         let id = self.0.id();
-        signal(id, true);
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if !matches!(self.0.try_wait(), Ok(Some(_))) {
+            signal(id, true);
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
         groups().retain(|&group| group != id);
     }
 }
@@ -274,7 +276,10 @@ fn tail(log: &Path) -> String {
         if last.len() == TAIL_LINES {
             last.pop_front();
         }
-        last.push_back(line.to_owned());
+        last.push_back(match line.char_indices().nth(TAIL_COLUMNS) {
+            Some((cut, _)) => format!("{}…", &line[..cut]),
+            None => line.to_owned(),
+        });
     }
     Vec::from(last).join("\n")
 }

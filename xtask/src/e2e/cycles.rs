@@ -15,7 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 fn run(rig: &Rig) -> Result<()> {
     let xvfb = rig.display(1280, 720)?;
-    let _desktop = rig.desktop(xvfb.name(), 30, "1280x720+0+0")?;
+    let _desktop = rig.desktop(xvfb.name(), 30, "1280x720")?;
     let mut test = cargo();
     test.args(["test", "-p", "yc-sender", "--test", "cycles", "--", "--nocapture", "--include-ignored"]);
     process::run(rig.ready().apply(test.env("DISPLAY", xvfb.name())))

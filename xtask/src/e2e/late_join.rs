@@ -27,7 +27,7 @@ fn run(rig: &Rig) -> Result<()> {
 
 fn one_by_one(rig: &Rig) -> Result<()> {
     let xvfb = rig.display(1920, 1080)?;
-    let _desktop = rig.desktop(xvfb.name(), 30, "1920x1080+0+0")?;
+    let _desktop = rig.desktop(xvfb.name(), 30, "1920x1080")?;
     let server = rig.server()?;
     let mut browser = rig.browser()?;
     let options = ShareOptions { display: Some(xvfb.name()), ..ShareOptions::new("screen") };

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::setup::Purpose;
+use crate::setup::{self, Purpose};
 use rig::Rig;
 pub(crate) use web::FIREFOX;
 
@@ -31,6 +31,10 @@ pub(crate) struct Options {
     /// Lists the scenarios.
     #[arg(long)]
     list: bool,
+
+    /// Takes the programs as they were built before.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// One thing that must hold from end to end.
@@ -67,7 +71,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         SCENARIOS.iter().filter(|scenario| name == "all" || scenario.name == name).collect();
     let names = || SCENARIOS.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
     ensure!(!chosen.is_empty(), "no scenario is called {name:?}; there are {} and all", names());
-    let rig = Rig::build("e2e", Purpose::E2e)?;
+    let rig = if options.no_build {
+        Rig::built("e2e", setup::prepare(Purpose::E2e)?)?
+    } else {
+        Rig::build("e2e", Purpose::E2e)?
+    };
     let mut failed = Vec::new();
     for scenario in &chosen {
         if let Err(error) = run_one(&rig, scenario) {

@@ -158,7 +158,8 @@ fn signalling(listener: &TcpListener, upstream: &str, shared: &Arc<Shared>) -> R
             Err(error) => break Err(error),
         }
     };
-    // Datagrams go on until the recording is taken, then the threads see the flag.
+    // Both sides see the end of the connection now; datagrams go on until the recording is taken, then the threads see the flag.
+    drop((client, server));
     while !shared.stopped() {
         thread::sleep(POLL);
     }

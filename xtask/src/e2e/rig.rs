@@ -117,13 +117,12 @@ impl Rig {
         Browser::launch(self.dir())
     }
 
-    /// The moving desktop in a window of `geometry` (`WxH+X+Y`) on `display`.
+    /// The moving desktop on `display`: `WxH` covers the top left of the screen, `WxH+X+Y` is an ordinary
+    /// window.
     pub(crate) fn desktop(&self, display: &str, fps: u32, geometry: &str) -> Result<Desktop> {
         let mut command = self.program("examples/desktop");
-        let size = geometry.split('+').next().expect("split yields at least one part");
-        command
-            .args(["--size", size, "--fps", &fps.to_string(), "--window", geometry])
-            .env("DISPLAY", display);
+        let option = if geometry.contains('+') { "--window" } else { "--size" };
+        command.args(["--fps", &fps.to_string(), option, geometry]).env("DISPLAY", display);
         let mut process = Process::spawn("desktop", self.dir(), &mut command)?;
         let line = process.next_line(START_TIMEOUT)?;
         let ready = line.as_ref().and_then(|line| line.text.strip_prefix("READY "));

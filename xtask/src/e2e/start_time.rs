@@ -19,7 +19,7 @@ const AIM_MS: f64 = 500.0;
 
 fn run(rig: &Rig) -> Result<()> {
     let xvfb = rig.display(1920, 1080)?;
-    let _desktop = rig.desktop(xvfb.name(), 30, "1920x1080+0+0")?;
+    let _desktop = rig.desktop(xvfb.name(), 30, "1920x1080")?;
     let server = rig.server()?;
     let mut browser = rig.browser()?;
     let mut totals = Vec::new();
@@ -33,10 +33,9 @@ fn run(rig: &Rig) -> Result<()> {
         let started = share.wait_event("sender_started").map(|(at, _)| at)?;
         let picture = viewer.first_picture(&mut browser)?;
         let captured = share.captured()?.first().context("no captured frame was traced")?.1;
-        share.wait_event("status")?;
-        let startup = share.status().map_or(Value::Null, |status| status["startup"].clone());
         let ended = share.stop()?;
         ensure!(ended.success(), "yc-share ended with {ended}\n{}", share.process.tail());
+        let startup = share.status().map_or(Value::Null, |status| status["startup"].clone());
         viewer.close(&mut browser)?;
         let since = |at: u64| (at as f64 - start as f64) / 1_000.0;
         totals.push(since(picture));

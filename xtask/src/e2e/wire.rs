@@ -23,7 +23,7 @@ const SECONDS: Duration = Duration::from_secs(6);
 /// Records a session at 1280x720 in the middle of which a viewer joins, so that key frames are asked for.
 pub(super) fn record(rig: &Rig) -> Result<Recording> {
     let xvfb = rig.display(1280, 720)?;
-    let _desktop = rig.desktop(xvfb.name(), 30, "1280x720+0+0")?;
+    let _desktop = rig.desktop(xvfb.name(), 30, "1280x720")?;
     let server = rig.server()?;
     let relay = Relay::start(&server.ws)?;
     let mut browser = rig.browser()?;
@@ -169,8 +169,12 @@ fn row(line: &str) -> Result<Row> {
     else {
         anyhow::bail!("tshark's line {line:?} has {} fields", fields.len());
     };
-    let complains =
-        severity.split(',').filter_map(|value| value.parse::<u64>().ok()).any(|s| s >= SEVERITY_WARNING);
+    let numbers =
+        |list: &str| list.split(',').filter_map(|value| value.parse::<u64>().ok()).collect::<Vec<_>>();
+    let complains = numbers(severity)
+        .into_iter()
+        .zip(numbers(group))
+        .any(|(severity, group)| severity >= SEVERITY_WARNING && group != GROUP_UNDECODED);
     let rtp = (!sequence.is_empty()).then(|| {
         Some(Rtp {
             sequence: sequence.parse().ok()?,
