@@ -1,7 +1,7 @@
 //! What a person or a CI machine types: `cargo xtask demo`, `test`, `e2e`, `windows`, `setup`.
 //!
 //! Each room is one file: [`setup`] installs what is missing, [`demo`] shows a share from end to end,
-//! [`test`] is everything that CI runs, [`e2e`] holds the end-to-end scenarios, [`windows`] checks the
+//! [`mod@test`] is everything that CI runs, [`e2e`] holds the end-to-end scenarios, [`windows`] checks the
 //! Windows side from Linux. [`process`] owns every child that any of them starts.
 #![expect(
     clippy::disallowed_methods,

@@ -1,6 +1,6 @@
 //! The native screen-share sender: capture, encode, packetize, send.
 //!
-//! Start reading at [`pipeline`](crate::pipeline): it is the flow, top to bottom. Policy (when a still
+//! Start reading at [`pipeline`]: it is the flow, top to bottom. Policy (when a still
 //! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
 //! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport.rs` alone.
 //!
