@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::e2e::rig::{Desktop, Display, ROOM, Rig, Server, Share, ShareOptions, Viewer};
-use crate::picture::{Comparison, LUMA_PSNR_LIMIT, MEAN_SHIFT_LIMIT, Reference};
+use crate::picture::{COLOUR_ERROR_LIMIT, Comparison, LUMA_PSNR_LIMIT, Reference};
 use crate::setup::Purpose;
 
 /// Options of `cargo xtask demo`.
@@ -294,8 +294,8 @@ impl Report {
                 "luma_psnr_db": of(|comparison| comparison.luma_psnr),
                 "luma_psnr_db_limit": LUMA_PSNR_LIMIT,
                 "rgb_psnr_db": of(|comparison| comparison.rgb_psnr),
-                "mean_shift": of(|comparison| comparison.mean_shift),
-                "mean_shift_limit": MEAN_SHIFT_LIMIT,
+                "colour_error": of(|comparison| comparison.colour_error),
+                "colour_error_limit": COLOUR_ERROR_LIMIT,
             },
             "probe": self.probe,
         })
