@@ -12,7 +12,8 @@ pub struct EncoderConfig {
     pub rate: RateTarget,
     /// How many temporal layers the stream has: 1 to 3. Default: 1.
     pub temporal_layers: u8,
-    /// How many threads it may use, 1 to 4. Default: 1.
+    /// How many threads it may use, 1 to 4. A backend may use fewer: OpenH264 lends its threads to one encoder
+    /// of the process at a time. Default: 1.
     pub threads: u8,
 }
 

@@ -6,7 +6,10 @@ use yc_media::{EncodedFrame, H264Profile};
 use crate::decoder::Decoder;
 use crate::scenes::{Kind, Scene};
 use crate::sps::Colour;
-use crate::stream::{Stream, config, for_each_encoder, for_each_picture_encoder, rate, size, sps_of, types};
+use crate::stream::{
+    Stream, config, for_each_encoder, for_each_encoder_alone, for_each_picture_encoder, rate, size, sps_of,
+    types,
+};
 
 fn assert_whole_key(frame: &EncodedFrame) {
     let types = types(frame);
@@ -132,7 +135,10 @@ fn temporal_layers_are_marked_and_the_upper_ones_can_be_left_out() {
 
 #[test]
 fn threads_share_a_picture_by_slices() {
-    for_each_picture_encoder(|entry| {
+    for_each_encoder_alone(|entry| {
+        if entry.name == "fake" {
+            return; // It shows no picture.
+        }
         for (threads, picture_size) in
             [(2, size(1280, 720)), (4, size(1280, 720)), (3, size(1000, 562)), (4, size(64, 48))]
         {

@@ -7,7 +7,7 @@ use yc_media::{Damage, Rect, Resolution, VideoFrame};
 
 use crate::allocations;
 use crate::scenes::{Kind, Scene};
-use crate::stream::{Stream, config, for_each_encoder, size};
+use crate::stream::{Stream, config, for_each_encoder_alone, size};
 
 /// A second of frames, drawn before anything is counted, with the damage of typing in each.
 fn typing() -> Vec<VideoFrame> {
@@ -18,7 +18,7 @@ fn typing() -> Vec<VideoFrame> {
 
 #[test]
 fn nothing_is_allocated_for_a_frame_once_the_stream_runs() {
-    for_each_encoder(|entry| {
+    for_each_encoder_alone(|entry| {
         nothing_is_allocated(entry, size(640, 360));
         nothing_is_allocated(entry, size(400, 400));
     });
@@ -64,7 +64,7 @@ fn nothing_is_allocated(entry: &EncoderEntry, bounds: Resolution) {
 
 #[test]
 fn dropping_in_mid_stream_leaves_nothing_behind() {
-    for_each_encoder(|entry| {
+    for_each_encoder_alone(|entry| {
         let pictures = typing();
         let run = |threads: u8, frames: usize| {
             let mut stream = Stream::open(entry, &config(2_000, size(640, 360)).with_threads(threads));
@@ -87,8 +87,31 @@ fn dropping_in_mid_stream_leaves_nothing_behind() {
             println!("{}: {grown} KiB grown over 40 cycles", entry.name);
             assert!(grown < 24 * 1024, "{grown} KiB grown over 40 cycles");
         }
-        // Other tests run beside this one and have threads of their own; 40 cycles would leave a hundred.
-        assert!(self::threads() < threads + 50, "{} threads after {threads}", self::threads());
+        assert_eq!(self::threads(), threads, "threads are left behind");
+    });
+}
+
+/// Streams with threads that begin, change their size and end beside each other do not harm each other.
+#[test]
+fn streams_with_threads_come_and_go_beside_each_other() {
+    for_each_encoder_alone(|entry| {
+        std::thread::scope(|scope| {
+            for worker in 0..3u32 {
+                scope.spawn(move || {
+                    let scene = Scene::new(Kind::Scroll, size(320, 192));
+                    let other = Scene::new(Kind::Scroll, size(352, 288));
+                    for cycle in 0..40u32 {
+                        let threads = 2 + ((worker + cycle) % 3) as u8;
+                        let mut stream =
+                            Stream::open(entry, &config(1_000, size(352, 288)).with_threads(threads));
+                        for n in 0..3 {
+                            let picture = if n == 1 { other.frame(n, 30) } else { scene.frame(n, 30) };
+                            stream.encode(&picture, FrameOptions::delta()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
     });
 }
 

@@ -1,5 +1,7 @@
 //! An encoder at work: one entry, one converter, frames in and access units out.
 
+use std::sync::{PoisonError, RwLock};
+
 use yc_encode::{Converter, ENABLED, EncoderConfig, EncoderEntry, FrameOptions, VideoEncoderBackend};
 use yc_media::{Bitrate, Codec, EncodedFrame, FrameRate, RateTarget, Resolution, VideoFrame};
 
@@ -17,8 +19,23 @@ pub(crate) fn config(kbps: u32, size: Resolution) -> EncoderConfig {
     EncoderConfig::screen(Codec::H264, rate(kbps, 30, size))
 }
 
+/// Tests run beside each other, but for those that look at the whole process.
+static PROCESS: RwLock<()> = RwLock::new(());
+
 /// Asks `check` of every enabled encoder that can be opened here; one must be.
 pub(crate) fn for_each_encoder(check: impl Fn(&'static EncoderEntry)) {
+    let _beside = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
+    ask_each(check);
+}
+
+/// [`for_each_encoder`] with the process for itself: its memory, its threads, and those that an encoder may
+/// lend to one stream of the process at a time.
+pub(crate) fn for_each_encoder_alone(check: impl Fn(&'static EncoderEntry)) {
+    let _alone = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
+    ask_each(check);
+}
+
+fn ask_each(check: impl Fn(&'static EncoderEntry)) {
     let mut asked = 0;
     for entry in ENABLED.iter().filter(|entry| entry.codec == Codec::H264) {
         // Hardware may be compiled in and absent; software has no excuse.

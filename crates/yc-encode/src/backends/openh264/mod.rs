@@ -7,6 +7,7 @@
 mod params;
 #[allow(unsafe_code)]
 mod sys;
+mod threads;
 
 use openh264_sys2::SEncParamExt;
 use yc_media::{
@@ -23,6 +24,7 @@ use crate::{
 
 use params::Stream;
 use sys::{Coded, Encoder, Picture};
+use threads::Threads;
 
 /// OpenH264 as the registry knows it.
 pub(super) const ENTRY: EncoderEntry = EncoderEntry { name: NAME, codec: Codec::H264, hardware: false, open };
@@ -36,9 +38,11 @@ const MIN_SIDE: u32 = 16;
 struct OpenH264 {
     info: EncoderInfo,
     encoder: Encoder,
+    /// Held, not read. After `encoder`: fields are dropped in order, and the threads are to be idle by then.
+    _pool: Option<Threads>,
     defaults: SEncParamExt,
     stream: Stream,
-    /// Slices to try with, though a size may not allow them.
+    /// Threads to ask for, though a size may not allow their slices.
     threads: u8,
     output: BitstreamPool,
     first: Option<CaptureTime>,
@@ -71,12 +75,14 @@ impl OpenH264 {
             return Err(error(EncodeErrorKind::InvalidInput, DOING, why));
         }
         let size = config.rate.resolution.even();
+        let pool = Threads::take(config.threads);
+        let threads = if pool.is_some() { config.threads } else { 1 };
         let stream = Stream {
             size,
             bitrate: config.rate.bitrate,
             frame_rate: config.rate.frame_rate,
             temporal_layers: config.temporal_layers,
-            threads: config.threads,
+            threads,
             level: level_of(size, &config.rate, DOING)?,
         };
 
@@ -88,6 +94,7 @@ impl OpenH264 {
             // Some sizes cannot be cut into slices: then one slice, which is slower, not worse. A new
             // object: this one is in an unknown state.
             opened.threads = 1;
+            drop(encoder);
             encoder = created()?;
             encoder
                 .initialize(&opened.params(&defaults))
@@ -105,9 +112,10 @@ impl OpenH264 {
         Ok(Self {
             info,
             encoder,
+            _pool: pool,
             defaults,
             stream: opened,
-            threads: config.threads,
+            threads,
             output: BitstreamPool::new(),
             first: None,
             last: None,
