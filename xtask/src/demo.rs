@@ -8,7 +8,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::e2e::rig::{Desktop, Display, ROOM, Rig, Server, Share, ShareOptions, Viewer};
+use crate::e2e::rig::{Desktop, Display, ROOM, Rig, Server};
+use crate::e2e::share::{Share, ShareOptions};
+use crate::e2e::viewer::Viewer;
 use crate::picture::{COLOUR_ERROR_LIMIT, Comparison, LUMA_PSNR_LIMIT, Reference};
 use crate::setup::Purpose;
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::e2e::rig::{Rig, npm, viewer_dir, viewer_page};
+use crate::e2e::page::{self, npm, viewer_dir};
+use crate::e2e::rig::Rig;
 use crate::e2e::{self, SCENARIOS};
 use crate::process;
 use crate::setup::{self, Purpose, Ready, find_program};
@@ -161,7 +162,7 @@ fn docs(ready: &Ready) -> Result<()> {
 }
 
 fn viewer(ready: &Ready) -> Result<()> {
-    viewer_page(ready)?;
+    page::build(ready)?;
     for script in ["typecheck", "test"] {
         process::run(ready.apply(npm(&["run", script]).current_dir(viewer_dir())))?;
     }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 use super::Scenario;
-use super::rig::{ROOM, Rig, Server, ShareOptions};
+use super::rig::{ROOM, Rig, Server};
+use super::share::ShareOptions;
 use crate::process::Process;
 
 pub(super) const SCENARIO: Scenario = Scenario {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Scenario;
-use super::rig::{ROOM, Rig, Share, ShareOptions, Viewer, wait_until};
+use super::rig::{ROOM, Rig, wait_until};
+use super::share::{Share, ShareOptions};
+use super::viewer::Viewer;
 use crate::demo::percentile;
 
 pub(super) const SCENARIO: Scenario = Scenario {

@@ -5,10 +5,13 @@ mod decoders;
 mod demo;
 mod faults;
 mod late_join;
+pub(crate) mod page;
 mod pcap;
 mod relay;
 pub(crate) mod rig;
+pub(crate) mod share;
 mod start_time;
+pub(crate) mod viewer;
 mod web;
 mod wire;
 

@@ -1,22 +1,22 @@
-//! The parts that scenarios put together: display, desktop, server, share, viewer.
+//! The parts that scenarios put together: display, desktop, server, and from there shares and viewers.
 //!
 //! Each part is a child process on a port or display of its own and ends when it is dropped.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::browser::{Browser, Page};
-use crate::process::{self, Line, Process, unix_us};
+use super::page;
+use super::share::{Share, ShareOptions};
+use crate::browser::Browser;
+use crate::process::{self, Process};
 use crate::setup::{self, Purpose, Ready};
 use crate::workspace::{RunDir, cargo, root, target_dir};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(30);
 const LINE_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -32,7 +32,7 @@ impl Rig {
     /// Prepares the machine, builds what runs, and makes the run's folder.
     pub(crate) fn build(name: &str, purpose: Purpose) -> Result<Self> {
         let ready = setup::prepare(purpose)?;
-        viewer_page(&ready)?;
+        page::build(&ready)?;
         let mut build = cargo();
         build.args(["build", "--release", "-p", "yc-server", "-p", "yc-share", "-p", "yc-capture"]);
         process::run(ready.apply(build.args(["--bins", "--example", "desktop"])))?;
@@ -136,40 +136,7 @@ impl Rig {
 
     /// Starts a share.
     pub(crate) fn share(&self, server: &Server, options: &ShareOptions<'_>) -> Result<Share> {
-        let token = server.token(options.room, "share")?;
-        let trace = self.file("frames.jsonl");
-        let _ = fs::remove_file(&trace);
-        let mut command = self.program("yc-share");
-        command.args(["--json", "--source", options.source, "--room", options.room]);
-        command.args(["--server", options.address.unwrap_or(&server.ws)]);
-        command.args(["--fps", &options.fps.to_string()]).arg("--trace-frames").arg(&trace);
-        command.args(options.arguments).env("YC_ROOM_TOKEN", token);
-        match options.display {
-            Some(display) => command.env("DISPLAY", display),
-            None => command.env_remove("DISPLAY"),
-        };
-        let started_unix_us = unix_us();
-        let process = Process::spawn("yc-share", self.dir(), &mut command)?;
-        Ok(Share { process, trace, started_unix_us, events: Vec::new() })
-    }
-}
-
-/// What a share captures and where it goes.
-#[derive(Debug, Clone)]
-pub(crate) struct ShareOptions<'a> {
-    pub(crate) room: &'a str,
-    pub(crate) source: &'a str,
-    pub(crate) display: Option<&'a str>,
-    pub(crate) fps: u32,
-    /// Where to connect instead of the server's own address.
-    pub(crate) address: Option<&'a str>,
-    pub(crate) arguments: &'a [&'a str],
-}
-
-impl<'a> ShareOptions<'a> {
-    /// `source` at 30 fps into the room `demo`, straight to the server, without a display.
-    pub(crate) fn new(source: &'a str) -> Self {
-        Self { room: ROOM, source, display: None, fps: 30, address: None, arguments: &[] }
+        Share::start(self, server, options)
     }
 }
 
@@ -246,179 +213,6 @@ impl Server {
     }
 }
 
-/// A running share.
-#[derive(Debug)]
-pub(crate) struct Share {
-    pub(crate) process: Process,
-    /// When it was started.
-    pub(crate) started_unix_us: u64,
-    trace: PathBuf,
-    events: Vec<(u64, Value)>,
-}
-
-impl Share {
-    /// Waits for an event of this name and returns it with the time at which it came.
-    pub(crate) fn wait_event(&mut self, name: &str) -> Result<(u64, Value)> {
-        loop {
-            if let Some(found) = self.events.iter().find(|(_, event)| event["event"] == name) {
-                return Ok(found.clone());
-            }
-            match self.process.next_line(LINE_TIMEOUT)? {
-                Some(line) => self.note(&line),
-                None => {
-                    self.process.wait(LINE_TIMEOUT)?;
-                    self.process.ensure_running()?;
-                }
-            }
-        }
-    }
-
-    /// The newest status, if there was one.
-    pub(crate) fn status(&mut self) -> Option<&Value> {
-        for line in self.process.ready_lines() {
-            self.note(&line);
-        }
-        self.events.iter().rev().find_map(|(_, event)| event.get("status"))
-    }
-
-    /// Asks it to stop and returns how it ended.
-    pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
-        let status = self.process.stop()?;
-        self.drain()?;
-        Ok(status)
-    }
-
-    /// Waits until it ends by itself.
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
-        let status = self.process.wait(timeout)?;
-        self.drain()?;
-        Ok(status)
-    }
-
-    /// When each frame number was captured first: number and microseconds since 1970.
-    pub(crate) fn captured(&self) -> Result<Vec<(u32, u64)>> {
-        let text =
-            fs::read_to_string(&self.trace).with_context(|| format!("reading {}", self.trace.display()))?;
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let frames = lines.filter_map(|line| {
-            let number = u32::try_from(line["marker"].as_u64()?).ok()?;
-            Some((number, line["captured_unix_us"].as_u64()?))
-        });
-        Ok(frames.collect())
-    }
-
-    fn drain(&mut self) -> Result<()> {
-        while let Some(line) = self.process.next_line(LINE_TIMEOUT)? {
-            self.note(&line);
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, line: &Line) {
-        if let Ok(event) = serde_json::from_str(&line.text) {
-            self.events.push((line.at_unix_us, event));
-        }
-    }
-}
-
-/// A page that shows a room.
-#[derive(Debug)]
-pub(crate) struct Viewer {
-    page: Page,
-}
-
-/// A decoded picture as the page shows it.
-#[derive(Debug)]
-pub(crate) struct Picture {
-    pub(crate) width: usize,
-    pub(crate) rgba: Vec<u8>,
-}
-
-impl Viewer {
-    /// Opens the room at `url` and waits until the page's program runs.
-    pub(crate) fn open(browser: &mut Browser, url: &str) -> Result<Self> {
-        let page = browser.open(url, PROBE)?;
-        browser.wait_for(&page, "typeof window.ycViewer === 'object' && !!window.ycViewer", START_TIMEOUT)?;
-        Ok(Self { page })
-    }
-
-    /// Opens `count` pages and sends them all to `url` one right after the other.
-    pub(crate) fn open_all(browser: &mut Browser, url: &str, count: usize) -> Result<Vec<Self>> {
-        let viewers: Vec<Self> =
-            (0..count).map(|_| Ok(Self { page: browser.blank(PROBE)? })).collect::<Result<_>>()?;
-        for viewer in &viewers {
-            browser.navigate(&viewer.page, url)?;
-        }
-        Ok(viewers)
-    }
-
-    /// When the first decoded picture was there, in microseconds since 1970.
-    pub(crate) fn first_picture(&self, browser: &mut Browser) -> Result<u64> {
-        let at = browser.wait_for(&self.page, "window.ycProbe.firstPictureAt", FIRST_PICTURE_TIMEOUT)?;
-        milliseconds(&at).context("the page's time of its first picture")
-    }
-
-    /// When the page began to load, in microseconds since 1970.
-    pub(crate) fn opened(&self, browser: &mut Browser) -> Result<u64> {
-        let at = browser.evaluate(&self.page, "performance.timeOrigin")?;
-        milliseconds(&at).context("the page's time origin")
-    }
-
-    /// The statistics of the share that is shown (the oldest, if there are several).
-    pub(crate) fn stats(&self, browser: &mut Browser) -> Result<Value> {
-        let stats = browser.evaluate(&self.page, "window.ycViewer.stats()")?;
-        Some(stats).filter(Value::is_object).context("the viewer shows no share")
-    }
-
-    /// Each decoded picture so far: frame number and microseconds since 1970, in the order they came.
-    pub(crate) fn frames(&self, browser: &mut Browser) -> Result<Vec<(u32, u64)>> {
-        let frames = browser.evaluate(&self.page, "window.ycProbe.frames")?;
-        let pairs = frames
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|pair| Some((u32::try_from(pair[0].as_u64()?).ok()?, milliseconds(&pair[1])?)));
-        Ok(pairs.collect())
-    }
-
-    /// Counts of the probe: pictures that came, those whose number could not be read, and errors.
-    pub(crate) fn probe(&self, browser: &mut Browser) -> Result<Value> {
-        browser.evaluate(
-            &self.page,
-            "(({pictures, unreadable, errors}) => ({pictures, unreadable, errors}))(window.ycProbe)",
-        )
-    }
-
-    /// The next decoded picture.
-    pub(crate) fn grab(&self, browser: &mut Browser) -> Result<Picture> {
-        use base64::Engine;
-        let picture = browser.evaluate(&self.page, "window.ycProbe.grab()")?;
-        let side = |name: &str| picture[name].as_u64().and_then(|value| usize::try_from(value).ok());
-        let (Some(width), Some(height), Some(data)) =
-            (side("width"), side("height"), picture["rgba"].as_str())
-        else {
-            bail!("the page returned no picture");
-        };
-        let rgba = base64::engine::general_purpose::STANDARD.decode(data).context("the page's picture")?;
-        ensure!(rgba.len() == width * height * 4, "the page's picture has {} bytes", rgba.len());
-        Ok(Picture { width, rgba })
-    }
-
-    /// Waits until `expression` holds in the page.
-    pub(crate) fn wait_for(
-        &self,
-        browser: &mut Browser,
-        expression: &str,
-        timeout: Duration,
-    ) -> Result<Value> {
-        browser.wait_for(&self.page, expression, timeout)
-    }
-
-    pub(crate) fn close(self, browser: &mut Browser) -> Result<()> {
-        browser.close(self.page)
-    }
-}
-
 /// Waits until `check` holds.
 pub(crate) fn wait_until(
     what: &str,
@@ -432,55 +226,3 @@ pub(crate) fn wait_until(
     }
     Ok(started.elapsed())
 }
-
-/// Builds the viewer's page unless it is newer than its sources.
-pub(crate) fn viewer_page(ready: &Ready) -> Result<()> {
-    let dir = viewer_dir();
-    let installed = modified(&dir.join("node_modules/.package-lock.json"));
-    if installed.is_none_or(|at| modified(&dir.join("package-lock.json")).is_some_and(|lock| lock > at)) {
-        process::run(ready.apply(npm(&["ci", "--no-audit", "--no-fund"]).current_dir(&dir)))?;
-    }
-    let built = modified(&dir.join("dist/index.html"));
-    let newest = newest_below(&dir)?;
-    if built.is_none_or(|at| newest.is_some_and(|source| source > at)) {
-        process::run(ready.apply(npm(&["run", "build"]).current_dir(&dir)))?;
-    }
-    Ok(())
-}
-
-/// npm with these arguments, quiet about news.
-pub(crate) fn npm(arguments: &[&str]) -> Command {
-    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    command.args(arguments).env("NPM_CONFIG_UPDATE_NOTIFIER", "false");
-    command
-}
-
-/// The viewer page's sources.
-pub(crate) fn viewer_dir() -> PathBuf {
-    root().join("examples/server/viewer")
-}
-
-fn newest_below(dir: &Path) -> Result<Option<SystemTime>> {
-    let mut newest = None;
-    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
-        let entry = entry.context("reading a folder")?;
-        let name = entry.file_name();
-        if name == "node_modules" || name == "dist" {
-            continue;
-        }
-        let path = entry.path();
-        newest = newest.max(if path.is_dir() { newest_below(&path)? } else { modified(&path) });
-    }
-    Ok(newest)
-}
-
-fn modified(file: &Path) -> Option<SystemTime> {
-    fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
-}
-
-fn milliseconds(value: &Value) -> Option<u64> {
-    value.as_f64().filter(|ms| *ms > 0.0).map(|ms| (ms * 1_000.0) as u64)
-}
-
-/// Reads frame numbers in the page.
-const PROBE: &str = include_str!("../probe.js");

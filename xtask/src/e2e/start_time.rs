@@ -4,7 +4,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Scenario;
-use super::rig::{ROOM, Rig, ShareOptions, Viewer};
+use super::rig::{ROOM, Rig};
+use super::share::ShareOptions;
+use super::viewer::Viewer;
 use crate::demo::percentile;
 
 pub(super) const SCENARIO: Scenario = Scenario {

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 
 use super::Scenario;
-use super::rig::{Rig, npm, viewer_dir};
+use super::page::{npm, viewer_dir};
+use super::rig::Rig;
 use crate::browser;
 use crate::process;
 use crate::setup::find_program;

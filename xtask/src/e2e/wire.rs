@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::relay::{Direction, Recording, Relay};
-use super::rig::{ROOM, Rig, ShareOptions, Viewer};
+use super::rig::{ROOM, Rig};
+use super::share::ShareOptions;
+use super::viewer::Viewer;
 use super::{Scenario, pcap};
 
 pub(super) const SCENARIO: Scenario = Scenario {

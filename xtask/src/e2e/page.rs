@@ -1,0 +1,57 @@
+//! Builds the viewer's page.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+use crate::setup::Ready;
+use crate::workspace::root;
+
+/// Builds the viewer's page unless it is newer than its sources.
+pub(crate) fn build(ready: &Ready) -> Result<()> {
+    let dir = viewer_dir();
+    let installed = modified(&dir.join("node_modules/.package-lock.json"));
+    if installed.is_none_or(|at| modified(&dir.join("package-lock.json")).is_some_and(|lock| lock > at)) {
+        process::run(ready.apply(npm(&["ci", "--no-audit", "--no-fund"]).current_dir(&dir)))?;
+    }
+    let built = modified(&dir.join("dist/index.html"));
+    let newest = newest_below(&dir)?;
+    if built.is_none_or(|at| newest.is_some_and(|source| source > at)) {
+        process::run(ready.apply(npm(&["run", "build"]).current_dir(&dir)))?;
+    }
+    Ok(())
+}
+
+/// npm with these arguments, quiet about news.
+pub(crate) fn npm(arguments: &[&str]) -> Command {
+    let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
+    command.args(arguments).env("NPM_CONFIG_UPDATE_NOTIFIER", "false");
+    command
+}
+
+/// The viewer page's sources.
+pub(crate) fn viewer_dir() -> PathBuf {
+    root().join("examples/server/viewer")
+}
+
+fn newest_below(dir: &Path) -> Result<Option<SystemTime>> {
+    let mut newest = None;
+    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
+        let entry = entry.context("reading a folder")?;
+        let name = entry.file_name();
+        if name == "node_modules" || name == "dist" {
+            continue;
+        }
+        let path = entry.path();
+        newest = newest.max(if path.is_dir() { newest_below(&path)? } else { modified(&path) });
+    }
+    Ok(newest)
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).and_then(|metadata| metadata.modified()).ok()
+}
