@@ -326,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_program_is_found_on_the_path_and_an_unknown_one_is_not() {
-        assert!(find_program("cargo").is_some());
+        // What each has on its path, also under Wine.
+        assert!(find_program(if cfg!(windows) { "cmd" } else { "cargo" }).is_some());
         assert!(find_program("no-such-program-here").is_none());
     }
 
