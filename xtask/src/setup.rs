@@ -3,7 +3,7 @@
 //! Each need is looked for first (a program on the path, a GStreamer element), so a machine that has
 //! everything, wherever it came from, is left alone and loses no time.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -159,8 +159,11 @@ impl Need {
 
 /// The file of a program on the path.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    find_in(&std::env::var_os("PATH")?, name)
+}
+
+fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .flat_map(|dir| [dir.join(name), dir.join(format!("{name}.exe"))])
         .find(|file| file.is_file())
 }
@@ -325,10 +328,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_found_on_the_path_and_an_unknown_one_is_not() {
-        // What each has on its path, also under Wine.
-        assert!(find_program(if cfg!(windows) { "cmd" } else { "cargo" }).is_some());
-        assert!(find_program("no-such-program-here").is_none());
+    fn a_program_is_the_first_file_of_its_name_on_the_path() {
+        let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(empty.path().join("tool")).unwrap();
+        fs::write(full.path().join("tool"), "").unwrap();
+        let path = std::env::join_paths([empty.path(), full.path()]).unwrap();
+        assert_eq!(find_in(&path, "tool"), Some(full.path().join("tool")));
+        assert_eq!(find_in(&path, "no-such-tool"), None);
     }
 
     #[test]

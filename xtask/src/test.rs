@@ -141,7 +141,7 @@ fn lint(ready: &Ready, packages: &[&str]) -> Result<()> {
 
 fn test(ready: &Ready, packages: &[&str]) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--locked"]).args(packages);
+    command.args(["test", "--locked", "--no-fail-fast"]).args(packages);
     process::run(ready.apply(&mut command))
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn act(action: Action, arguments: &[String]) -> Result<()> {
         Action::Check => &["check", "--all-targets"] as &[_],
         Action::Clippy => &["clippy", "--all-targets"],
         Action::Build => &["build", "--bins"],
-        Action::Test => &["test"],
+        Action::Test => &["test", "--no-fail-fast"],
     });
     command.args(arguments);
     if action == Action::Clippy {
