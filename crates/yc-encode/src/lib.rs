@@ -75,4 +75,4 @@ pub use backends::{ENABLED, EncoderEntry};
 pub use config::EncoderConfig;
 pub use convert::Converter;
 pub use error::{EncodeError, EncodeErrorKind};
-pub use registry::{Opened, open, open_among};
+pub use registry::{Opened, candidates, open, open_among};

@@ -25,6 +25,37 @@ pub fn open(order: &[&str], config: &EncoderConfig) -> Result<Opened, EncodeErro
     open_among(ENABLED, order, config)
 }
 
+/// The backends of `order` that encode `codec`, in that order and as often as it names them; every backend of
+/// the codec in the order of [`ENABLED`] if it is empty. For who opens them one by one.
+///
+/// # Errors
+///
+/// `InvalidInput` if `order` names a backend that is not compiled in, `Unsupported` if none encodes `codec`.
+pub fn candidates(order: &[&str], codec: Codec) -> Result<Vec<EncoderEntry>, EncodeError> {
+    let found = candidates_among(ENABLED, order, codec)?;
+    if found.is_empty() { Err(none(ENABLED, codec, &[])) } else { Ok(found) }
+}
+
+fn candidates_among(
+    entries: &[EncoderEntry],
+    order: &[&str],
+    codec: Codec,
+) -> Result<Vec<EncoderEntry>, EncodeError> {
+    let named = |name: &&str| {
+        entries.iter().find(|entry| entry.name == *name).copied().ok_or_else(|| {
+            let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+            let why = format!("no encoder is called {name:?}: there are {}", known.join(", "));
+            EncodeError::new(EncodeErrorKind::InvalidInput, NAME, DOING).with_source(why)
+        })
+    };
+    let asked: Vec<EncoderEntry> = if order.is_empty() {
+        entries.to_vec()
+    } else {
+        order.iter().map(named).collect::<Result<_, _>>()?
+    };
+    Ok(asked.into_iter().filter(|entry| entry.codec == codec).collect())
+}
+
 /// [`open`] among `entries` instead of [`ENABLED`]: for an application with a backend of its own.
 ///
 /// # Errors
@@ -35,21 +66,8 @@ pub fn open_among(
     order: &[&str],
     config: &EncoderConfig,
 ) -> Result<Opened, EncodeError> {
-    if let Some(unknown) = order.iter().find(|name| !entries.iter().any(|entry| entry.name == **name)) {
-        let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
-        let why = format!("no encoder is called {unknown:?}: there are {}", known.join(", "));
-        return Err(EncodeError::new(EncodeErrorKind::InvalidInput, NAME, DOING).with_source(why));
-    }
-    let named = |name: &'static str| order.iter().position(|asked| *asked == name);
-    let mut tried: Vec<_> =
-        entries.iter().filter(|entry| order.is_empty() || named(entry.name).is_some()).collect();
-    tried.sort_by_key(|entry| named(entry.name));
-
     let mut why_not = Vec::new();
-    for entry in tried {
-        if entry.codec != config.codec {
-            continue;
-        }
+    for entry in candidates_among(entries, order, config.codec)? {
         match (entry.open)(config) {
             Ok(encoder) => return Ok(Opened { encoder, why_not }),
             Err(error) => {
@@ -131,5 +149,8 @@ mod tests {
         assert_eq!(tried, ["lost", "absent"]);
         assert!(open_among(&entries, &[], &config()).unwrap().why_not.is_empty());
         assert!(open(&["openh264"], &config()).is_ok());
+        let twice = candidates(&["openh264", "openh264"], Codec::H264).unwrap();
+        assert_eq!(twice.iter().map(|entry| entry.name).collect::<Vec<_>>(), ["openh264"; 2]);
+        assert_eq!(candidates(&[], Codec::Vp8).unwrap_err().kind(), EncodeErrorKind::Unsupported);
     }
 }

@@ -30,6 +30,7 @@
 //! | packetize, pace, send, RTCP | `yc-send` | `worker/` |
 #![forbid(unsafe_code)]
 
+mod backends;
 mod cadence;
 mod config;
 mod error;
@@ -46,6 +47,7 @@ mod status;
 mod transport;
 mod worker;
 
+pub use backends::{Backends, CaptureChoice, EncoderChoice, OpenCapture, OpenEncoder};
 pub use config::{ConfigError, KeyframeConfig, PacingConfig, SenderConfig, StillConfig};
 pub use error::{SenderError, SenderErrorKind};
 pub use event::{KeyframeCause, SenderEvent, StopReason};

@@ -1,5 +1,7 @@
 //! How a sender behaves: a plain struct first, and the one place where the environment is read.
 
+mod env;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -112,13 +114,6 @@ impl Default for SenderConfig {
     }
 }
 
-/// The encoder backends to try, in order, separated by commas; `auto` is the registry's order.
-pub(crate) const ENCODER_BACKEND: &str = "YANKCORD_NATIVE_ENCODER_BACKEND";
-/// [`SenderConfig::frame_queue_capacity`].
-pub(crate) const FRAME_QUEUE_CAPACITY: &str = "YANKCORD_NATIVE_FRAME_QUEUE_CAPACITY";
-/// [`SenderConfig::rtp_target`].
-pub(crate) const RTP_TARGET: &str = "YANKCORD_NATIVE_RTP_TARGET";
-
 impl SenderConfig {
     /// The defaults, changed by the environment: the variables of `docs/configuration.md`.
     ///
@@ -135,41 +130,24 @@ impl SenderConfig {
     ///
     /// As [`SenderConfig::from_env`].
     pub fn from_vars(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let read = |name: &'static str, bounds: &'static str| -> Result<Option<String>, ConfigError> {
-            match lookup(name) {
-                None => Ok(None),
-                Some(value) => match value.into_string() {
-                    Ok(text) if text.is_empty() => Ok(None),
-                    Ok(text) => Ok(Some(text)),
-                    Err(raw) => Err(ConfigError::new(name, raw.to_string_lossy(), bounds)),
-                },
-            }
-        };
+        let vars = env::Vars::new(&lookup);
         let mut config = Self::default();
 
         let bounds = "auto, or names of encoder backends separated by commas";
-        if let Some(text) = read(ENCODER_BACKEND, bounds)? {
+        if let Some(text) = vars.text(env::ENCODER_BACKEND, bounds)? {
             let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
             if names.iter().any(String::is_empty) {
-                return Err(ConfigError::new(ENCODER_BACKEND, text, bounds));
+                return Err(ConfigError::new(env::ENCODER_BACKEND, text, bounds));
             }
             config.encoders = if names == ["auto"] { Vec::new() } else { names };
         }
-
-        let bounds = "1 to 64 frames";
-        if let Some(text) = read(FRAME_QUEUE_CAPACITY, bounds)? {
-            config.frame_queue_capacity = text
-                .parse()
-                .ok()
-                .filter(|capacity| (1..=64).contains(capacity))
-                .ok_or_else(|| ConfigError::new(FRAME_QUEUE_CAPACITY, text, bounds))?;
+        if let Some(capacity) = vars.number(env::FRAME_QUEUE_CAPACITY, 1..=64, "1 to 64 frames")? {
+            config.frame_queue_capacity = capacity;
         }
-
         let bounds = "IP:PORT with a port of 1 to 65535, for example 127.0.0.1:40000";
-        if let Some(text) = read(RTP_TARGET, bounds)? {
-            let target = text.parse::<SocketAddr>().ok().filter(|target| target.port() != 0);
-            config.rtp_target = Some(target.ok_or_else(|| ConfigError::new(RTP_TARGET, text, bounds))?);
-        }
+        config.rtp_target = vars.parsed(env::RTP_TARGET, bounds, |text| {
+            text.parse().ok().filter(|at: &SocketAddr| at.port() != 0)
+        })?;
         Ok(config)
     }
 
@@ -246,6 +224,7 @@ impl ConfigError {
 
 #[cfg(test)]
 mod tests {
+    use super::env::{ENCODER_BACKEND, FRAME_QUEUE_CAPACITY, RTP_TARGET};
     use super::*;
 
     fn with(name: &str, value: &str) -> Result<SenderConfig, ConfigError> {
