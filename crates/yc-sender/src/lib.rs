@@ -50,7 +50,10 @@ mod transport;
 mod worker;
 
 pub use backends::{Backends, CaptureChoice, EncoderChoice, OpenCapture, OpenEncoder};
-pub use config::{ConfigError, KeyframeConfig, PacingConfig, SenderConfig, StillConfig};
+pub use config::{
+    ConfigError, ContentHint, DegradationConfig, KeyframeConfig, PacingConfig, SenderConfig, StillConfig,
+    Threshold,
+};
 pub use error::{SenderError, SenderErrorKind};
 pub use event::{KeyframeCause, SenderEvent, StopReason};
 pub use pipeline::{PreparedSender, Sender};

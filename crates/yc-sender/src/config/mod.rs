@@ -1,5 +1,6 @@
 //! How a sender behaves: a plain struct first, and the one place where the environment is read.
 
+mod degradation;
 mod env;
 
 use std::ffi::OsString;
@@ -7,6 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use yc_media::{Bitrate, Codec, FrameRate, Resolution};
+
+pub use degradation::{ContentHint, DegradationConfig, Threshold};
 
 /// How a sender behaves. Start from [`SenderConfig::default`] or [`SenderConfig::from_env`] and change what
 /// differs.
@@ -35,6 +38,8 @@ pub struct SenderConfig {
     pub still: StillConfig,
     /// How fast packets leave.
     pub pacing: PacingConfig,
+    /// When the picture gives way under pressure, and by how much.
+    pub degradation: DegradationConfig,
     /// How long stopping waits for the threads, in all, before it abandons them. Default: 250 ms.
     pub stop_deadline: Duration,
     /// Sends here instead of where the negotiation said. For a debug harness only. Default: none.
@@ -108,6 +113,7 @@ impl Default for SenderConfig {
                 burst: Duration::from_millis(10),
                 max_backlog: Duration::from_millis(200),
             },
+            degradation: DegradationConfig::default(),
             stop_deadline: Duration::from_millis(250),
             rtp_target: None,
         }
@@ -148,6 +154,7 @@ impl SenderConfig {
         config.rtp_target = vars.parsed(env::RTP_TARGET, bounds, |text| {
             text.parse().ok().filter(|at: &SocketAddr| at.port() != 0)
         })?;
+        config.degradation = DegradationConfig::from_vars(&vars)?;
         Ok(config)
     }
 
@@ -203,7 +210,8 @@ impl SenderConfig {
             "still.refine_interval",
             format!("{refine:?}"),
             "4 ms to 1 s",
-        )
+        )?;
+        self.degradation.validate()
     }
 }
 
