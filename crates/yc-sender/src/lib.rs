@@ -33,6 +33,8 @@
 mod backends;
 mod cadence;
 mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "the threads do not sample it yet"))]
+mod degradation;
 mod error;
 mod event;
 mod failure;
@@ -54,6 +56,7 @@ pub use config::{
     ConfigError, ContentHint, DegradationConfig, KeyframeConfig, PacingConfig, SenderConfig, StillConfig,
     Threshold,
 };
+pub use degradation::{DegradationKnob, DegradationStatus, Pressure, PressureCause};
 pub use error::{SenderError, SenderErrorKind};
 pub use event::{KeyframeCause, SenderEvent, StopReason};
 pub use pipeline::{PreparedSender, Sender};
