@@ -39,6 +39,7 @@ mod error;
 mod event;
 mod failure;
 mod keyframe;
+mod latency;
 mod metrics;
 mod pacer;
 pub mod pipeline;
@@ -59,6 +60,7 @@ pub use config::{
 pub use degradation::{DegradationKnob, DegradationStatus, Pressure, PressureCause};
 pub use error::{SenderError, SenderErrorKind};
 pub use event::{KeyframeCause, SenderEvent, StopReason};
+pub use latency::{LatencySummary, StageLatencies};
 pub use pipeline::{PreparedSender, Sender};
 pub use queue::{FrameQueue, Taken};
 pub use session::{SenderSession, SessionAction, SessionSeeds, Transmit};
