@@ -98,9 +98,11 @@ fn steps() -> Vec<Step> {
         step("lockfile", |_| process::run(cargo().args(["fetch", "--locked"]))),
         step("format", |_| process::run(cargo().args(["fmt", "--all", "--check"]))),
         step("lint", |ready| lint(ready, &[])),
+        step("lint features", |ready| lint(ready, FEATURES)),
         step("lint server", |ready| lint(ready, SERVER)),
         step("licences", |_| deny()),
         step("test", |ready| test(ready, &[])),
+        step("test features", |ready| test(ready, FEATURES)),
         step("test server", |ready| test(ready, SERVER)),
         step("test x11", x11),
         step("docs", docs),
@@ -129,6 +131,9 @@ fn steps() -> Vec<Step> {
 fn step(name: &str, run: fn(&Ready) -> Result<()>) -> Step {
     Step { name: name.to_owned(), run: Box::new(run) }
 }
+
+/// What default features leave out on the sender's side.
+const FEATURES: &[&str] = &["-p", "yc-sender", "-p", "yc-share", "--all-features"];
 
 /// What default members leave out: the server, and the room of yc-sfu that needs mediasoup.
 const SERVER: &[&str] = &["-p", "yc-server", "-p", "yc-sfu", "--all-features"];

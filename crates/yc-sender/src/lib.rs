@@ -41,6 +41,7 @@ mod failure;
 mod keyframe;
 mod latency;
 mod metrics;
+mod mirror;
 mod pacer;
 pub mod pipeline;
 mod queue;
@@ -61,6 +62,7 @@ pub use degradation::{DegradationKnob, DegradationStatus, Pressure, PressureCaus
 pub use error::{SenderError, SenderErrorKind};
 pub use event::{KeyframeCause, SenderEvent, StopReason};
 pub use latency::{LatencySummary, StageLatencies};
+pub use mirror::MirrorCounters;
 pub use pipeline::{PreparedSender, Sender};
 pub use queue::{FrameQueue, Taken};
 pub use session::{SenderSession, SessionAction, SessionSeeds, Transmit};

@@ -238,6 +238,22 @@ impl PacketTransport for UdpTransport {
     }
 }
 
+/// A socket that only sends, to `target` on this machine: the diagnostic mirror's. It never blocks.
+///
+/// # Errors
+///
+/// If `target` is not a loopback address, or the OS gives no socket.
+#[cfg(feature = "native-diagnostic-udp-mirror")]
+pub(crate) fn loopback_sender(target: SocketAddr) -> io::Result<UdpSocket> {
+    if !target.ip().is_loopback() {
+        let reason = format!("{target} is not a loopback address: the mirror is not encrypted");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    let socket = UdpSocket::bind(SocketAddr::new(target.ip(), 0))?;
+    socket.connect(target)?;
+    Ok(socket)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,10 @@ pub(super) const ENCODER_BACKEND: &str = "YANKCORD_NATIVE_ENCODER_BACKEND";
 pub(super) const FRAME_QUEUE_CAPACITY: &str = "YANKCORD_NATIVE_FRAME_QUEUE_CAPACITY";
 /// `SenderConfig::rtp_target`.
 pub(super) const RTP_TARGET: &str = "YANKCORD_NATIVE_RTP_TARGET";
+/// Whether `SenderConfig::diagnostic_mirror` is set.
+pub(super) const ENABLE_DIAGNOSTIC_UDP_MIRROR: &str = "YANKCORD_NATIVE_ENABLE_DIAGNOSTIC_UDP_MIRROR";
+/// What `SenderConfig::diagnostic_mirror` is set to.
+pub(super) const DIAGNOSTIC_UDP_MIRROR_TARGET: &str = "YANKCORD_NATIVE_DIAGNOSTIC_UDP_MIRROR_TARGET";
 
 /// The variables, as a look-up gives them. An empty one counts as absent.
 pub(super) struct Vars<'a> {

@@ -4,7 +4,7 @@ mod degradation;
 mod env;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use yc_media::{Bitrate, Codec, FrameRate, Resolution};
@@ -44,6 +44,10 @@ pub struct SenderConfig {
     pub stop_deadline: Duration,
     /// Sends here instead of where the negotiation said. For a debug harness only. Default: none.
     pub rtp_target: Option<SocketAddr>,
+    /// Copies every datagram that leaves, before encryption, to this address too, so that the stream can be
+    /// watched: see `docs/diagnostics.md`. A loopback address, since the copy is in the clear. Only in a
+    /// build with the feature `native-diagnostic-udp-mirror`. Default: none.
+    pub diagnostic_mirror: Option<SocketAddr>,
 }
 
 /// When a key frame that a receiver asked for is granted.
@@ -116,6 +120,7 @@ impl Default for SenderConfig {
             degradation: DegradationConfig::default(),
             stop_deadline: Duration::from_millis(250),
             rtp_target: None,
+            diagnostic_mirror: None,
         }
     }
 }
@@ -155,6 +160,15 @@ impl SenderConfig {
             text.parse().ok().filter(|at: &SocketAddr| at.port() != 0)
         })?;
         config.degradation = DegradationConfig::from_vars(&vars)?;
+        let target = vars.parsed(env::DIAGNOSTIC_UDP_MIRROR_TARGET, MIRROR_TARGETS, |text| {
+            text.parse().ok().filter(may_be_mirrored_to)
+        })?;
+        if vars.number(env::ENABLE_DIAGNOSTIC_UDP_MIRROR, 0..=1, "0 or 1")? == Some(1) {
+            if !MIRROR_BUILT_IN {
+                return Err(ConfigError::new(env::ENABLE_DIAGNOSTIC_UDP_MIRROR, "1", MIRROR_NOT_BUILT_IN));
+            }
+            config.diagnostic_mirror = Some(target.unwrap_or(MIRROR_TARGET));
+        }
         Ok(config)
     }
 
@@ -211,8 +225,24 @@ impl SenderConfig {
             format!("{refine:?}"),
             "4 ms to 1 s",
         )?;
-        self.degradation.validate()
+        self.degradation.validate()?;
+        let Some(mirror) = &self.diagnostic_mirror else { return Ok(()) };
+        check(MIRROR_BUILT_IN, "diagnostic_mirror", mirror.to_string(), MIRROR_NOT_BUILT_IN)?;
+        check(may_be_mirrored_to(mirror), "diagnostic_mirror", mirror.to_string(), MIRROR_TARGETS)
     }
+}
+
+/// Whether this build can mirror. One that cannot refuses to be told to, so that nobody waits in vain.
+const MIRROR_BUILT_IN: bool = cfg!(feature = "native-diagnostic-udp-mirror");
+const MIRROR_NOT_BUILT_IN: &str =
+    "only in a build with the Cargo feature native-diagnostic-udp-mirror of yc-sender";
+/// Where the mirror goes unless the environment says otherwise: RTP's customary port.
+const MIRROR_TARGET: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_004);
+const MIRROR_TARGETS: &str = "IP:PORT of this machine's loopback with a port of 1 to 65535, for example \
+    127.0.0.1:5004: the mirror is not encrypted";
+
+fn may_be_mirrored_to(target: &SocketAddr) -> bool {
+    target.ip().is_loopback() && target.port() != 0
 }
 
 /// A setting that may not have its value.
@@ -232,7 +262,10 @@ impl ConfigError {
 
 #[cfg(test)]
 mod tests {
-    use super::env::{ENCODER_BACKEND, FRAME_QUEUE_CAPACITY, RTP_TARGET};
+    use super::env::{
+        DIAGNOSTIC_UDP_MIRROR_TARGET, ENABLE_DIAGNOSTIC_UDP_MIRROR, ENCODER_BACKEND, FRAME_QUEUE_CAPACITY,
+        RTP_TARGET,
+    };
     use super::*;
 
     fn with(name: &str, value: &str) -> Result<SenderConfig, ConfigError> {
@@ -270,6 +303,9 @@ mod tests {
             (RTP_TARGET, "127.0.0.1"),
             (RTP_TARGET, "127.0.0.1:0"),
             (RTP_TARGET, "localhost:1"),
+            (ENABLE_DIAGNOSTIC_UDP_MIRROR, "yes"),
+            (ENABLE_DIAGNOSTIC_UDP_MIRROR, "2"),
+            (DIAGNOSTIC_UDP_MIRROR_TARGET, "127.0.0.1:0"),
         ] {
             let error = with(name, value).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name}={value:?} is not allowed: ")), "{error}");
@@ -286,5 +322,43 @@ mod tests {
         config.max_packet_len = 1_200;
         config.still.repeat_interval = Duration::from_secs(2);
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn the_mirror_stays_on_this_machine() {
+        for elsewhere in ["192.0.2.1:5004", "0.0.0.0:5004", "[::]:5004", "[2001:db8::1]:5004"] {
+            let error = with(DIAGNOSTIC_UDP_MIRROR_TARGET, elsewhere).unwrap_err().to_string();
+            assert!(error.contains(elsewhere) && error.contains("loopback"), "{error}");
+            let diagnostic_mirror = Some(elsewhere.parse().unwrap());
+            let config = SenderConfig { diagnostic_mirror, ..SenderConfig::default() };
+            assert!(config.validate().is_err(), "{elsewhere}");
+        }
+        let target = with(DIAGNOSTIC_UDP_MIRROR_TARGET, "127.0.0.1:9").unwrap().diagnostic_mirror;
+        assert_eq!(target, None, "a target alone turns nothing on");
+        assert_eq!(with(ENABLE_DIAGNOSTIC_UDP_MIRROR, "0").unwrap().diagnostic_mirror, None);
+    }
+
+    #[cfg(feature = "native-diagnostic-udp-mirror")]
+    #[test]
+    fn the_mirror_is_turned_on_by_the_environment() {
+        let config = with(ENABLE_DIAGNOSTIC_UDP_MIRROR, "1").unwrap();
+        assert_eq!(config.diagnostic_mirror, Some("127.0.0.1:5004".parse().unwrap()));
+        assert_eq!(config.validate(), Ok(()));
+        let both = SenderConfig::from_vars(|name| match name {
+            ENABLE_DIAGNOSTIC_UDP_MIRROR => Some("1".into()),
+            DIAGNOSTIC_UDP_MIRROR_TARGET => Some("[::1]:5006".into()),
+            _ => None,
+        });
+        assert_eq!(both.unwrap().diagnostic_mirror, Some("[::1]:5006".parse().unwrap()));
+    }
+
+    #[cfg(not(feature = "native-diagnostic-udp-mirror"))]
+    #[test]
+    fn a_build_without_the_mirror_refuses_to_be_told_to_mirror() {
+        let error = with(ENABLE_DIAGNOSTIC_UDP_MIRROR, "1").unwrap_err().to_string();
+        assert!(error.contains("Cargo feature native-diagnostic-udp-mirror"), "{error}");
+        let diagnostic_mirror = Some(MIRROR_TARGET);
+        let config = SenderConfig { diagnostic_mirror, ..SenderConfig::default() };
+        assert!(config.validate().unwrap_err().to_string().contains("native-diagnostic-udp-mirror"));
     }
 }

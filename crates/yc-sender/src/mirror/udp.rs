@@ -1,0 +1,314 @@
+//! The mirror itself: a thread with a socket of its own, fed through a bounded pool of buffers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use super::MirrorTally;
+use crate::transport::loopback_sender;
+use crate::{PacketTransport, TransportError, TransportWaker};
+
+/// Sends copies of datagrams from a thread of its own. Dropping it ends the thread.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    free: Receiver<Vec<u8>>,
+    /// Closed to end the thread.
+    filled: Option<Sender<Vec<u8>>>,
+    tally: MirrorTally,
+    thread: Option<JoinHandle<()>>,
+    ended: Receiver<()>,
+}
+
+impl Mirror {
+    /// A mirror to `target`, which must be a loopback address.
+    pub(super) fn start(target: SocketAddr) -> io::Result<Self> {
+        let socket = loopback_sender(target)?;
+        Self::start_with(move |datagram| socket.send(datagram).map(drop))
+    }
+
+    /// A mirror that hands each copy to `send`, on its thread.
+    fn start_with(send: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let (give_back, free) = bounded(BUFFERS);
+        for _ in 0..BUFFERS {
+            give_back.try_send(Vec::with_capacity(BUFFER_LEN)).expect("it holds as many as are made");
+        }
+        let (filled_in, filled) = bounded(BUFFERS);
+        let (end, ended) = bounded(1);
+        let tally = MirrorTally::default();
+        let on_thread = tally.clone();
+        let thread = std::thread::Builder::new().name("yc-mirror".to_owned()).spawn(move || {
+            run(&filled, &give_back, &on_thread, send);
+            drop(end);
+        })?;
+        Ok(Self { free, filled: Some(filled_in), tally, thread: Some(thread), ended })
+    }
+
+    /// Mirrors a copy of `datagram` if there is room for it. Never blocks.
+    fn offer(&self, datagram: &[u8]) {
+        let taken = datagram.len() <= BUFFER_LEN
+            && self.filled.as_ref().is_some_and(|filled| {
+                let Ok(mut buffer) = self.free.try_recv() else { return false };
+                buffer.clear();
+                buffer.extend_from_slice(datagram);
+                filled.try_send(buffer).is_ok()
+            });
+        if !taken {
+            self.tally.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A handle to what it counts.
+    pub(super) fn tally(&self) -> MirrorTally {
+        self.tally.clone()
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        // The thread sends what still waits, and ends.
+        self.filled = None;
+        let _ = self.ended.recv_timeout(END_DEADLINE);
+        let ended = matches!(self.ended.try_recv(), Err(TryRecvError::Disconnected));
+        match self.thread.take() {
+            Some(thread) if ended => {
+                // It has nothing that panics, and if it did, a mirror's end would be no news.
+                let _ = thread.join();
+            }
+            _ => {
+                tracing::error!(deadline = ?END_DEADLINE, "the mirror's thread does not end and is abandoned")
+            }
+        }
+    }
+}
+
+/// Sends through another transport, and mirrors what it took.
+#[derive(Debug)]
+pub(super) struct MirroredTransport {
+    inner: Box<dyn PacketTransport>,
+    mirror: Mirror,
+}
+
+impl MirroredTransport {
+    pub(super) fn new(inner: Box<dyn PacketTransport>, mirror: Mirror) -> Self {
+        Self { inner, mirror }
+    }
+}
+
+impl PacketTransport for MirroredTransport {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+        self.inner.send(datagram)?;
+        self.mirror.offer(datagram);
+        Ok(())
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
+        self.inner.recv(buffer)
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), TransportError> {
+        self.inner.wait(timeout)
+    }
+
+    fn waker(&self) -> TransportWaker {
+        self.inner.waker()
+    }
+}
+
+fn run(
+    filled: &Receiver<Vec<u8>>,
+    give_back: &Sender<Vec<u8>>,
+    tally: &MirrorTally,
+    mut send: impl FnMut(&[u8]) -> io::Result<()>,
+) {
+    while let Ok(buffer) = filled.recv() {
+        let counter = match send(&buffer) {
+            Ok(()) => &tally.0.sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => &tally.0.dropped,
+            Err(_) => &tally.0.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        // Only a mirror that is being dropped takes none back.
+        let _ = give_back.try_send(buffer);
+    }
+}
+
+/// Datagrams that may wait for the mirror's thread: more than the largest key frame in packets of 1,200 bytes,
+/// in 750 kB.
+const BUFFERS: usize = 512;
+
+/// The longest datagram that is mirrored, in bytes: no packet of ours is longer.
+const BUFFER_LEN: usize = 1_500;
+
+/// How long dropping a mirror waits for its thread: a part of what stopping a sender may take.
+const END_DEADLINE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use crossbeam_channel::RecvTimeoutError;
+
+    use super::*;
+    use crate::mirror::{MirrorCounters, mirrored};
+
+    /// Longer than anything takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A transport that keeps what it is given.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl PacketTransport for Kept {
+        fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+            if datagram.is_empty() {
+                return Err(TransportError::new("sending", io::ErrorKind::WouldBlock.into()));
+            }
+            self.0.lock().unwrap().push(datagram.to_vec());
+            Ok(())
+        }
+
+        fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
+            buffer[0] = 7;
+            Ok(Some(1))
+        }
+
+        fn wait(&mut self, _: Duration) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        fn waker(&self) -> TransportWaker {
+            TransportWaker::new(|| {})
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the target of the mirror under test")]
+    fn watcher() -> (std::net::UdpSocket, SocketAddr) {
+        let watcher = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        watcher.set_read_timeout(Some(PATIENCE)).unwrap();
+        let address = watcher.local_addr().unwrap();
+        (watcher, address)
+    }
+
+    /// Drops `mirror` or what it is in, and answers with its counts once its thread ended.
+    fn counters_at_the_end<T>(mirror: T, of: impl Fn(&T) -> &Mirror) -> MirrorCounters {
+        let (tally, ended) = (of(&mirror).tally(), of(&mirror).ended.clone());
+        drop(mirror);
+        assert_eq!(ended.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+        tally.counters()
+    }
+
+    fn mirrored_to(target: SocketAddr) -> (MirroredTransport, Kept) {
+        let kept = Kept::default();
+        let mirror = Mirror::start(target).unwrap();
+        (MirroredTransport::new(Box::new(kept.clone()), mirror), kept)
+    }
+
+    #[test]
+    fn the_mirror_shows_byte_for_byte_what_left() {
+        let (watcher, address) = watcher();
+        let (mut transport, kept) = mirrored_to(address);
+        let mut seen = Vec::new();
+        let mut buffer = [0; 2_000];
+        for n in 0..100u8 {
+            transport.send(&vec![n; usize::from(n) * 12 + 1]).unwrap();
+            let len = watcher.recv(&mut buffer).unwrap();
+            seen.push(buffer[..len].to_vec());
+        }
+        assert_eq!(seen, *kept.0.lock().unwrap());
+        assert_eq!(transport.recv(&mut buffer).unwrap(), Some(1), "what arrives is the inner transport's");
+        let counters = counters_at_the_end(transport, |transport| &transport.mirror);
+        assert_eq!(counters, MirrorCounters { sent: 100, dropped: 0, failed: 0 });
+    }
+
+    #[test]
+    fn what_did_not_leave_is_not_mirrored() {
+        let (_watcher, address) = watcher();
+        let (mut transport, _) = mirrored_to(address);
+        assert!(transport.send(&[]).is_err());
+        let counters = counters_at_the_end(transport, |transport| &transport.mirror);
+        assert_eq!(counters, MirrorCounters::default());
+    }
+
+    #[test]
+    fn a_stalled_mirror_drops_and_the_real_path_goes_on() {
+        let (resume, stalled) = bounded::<()>(0);
+        let (entered_in, entered) = bounded(1);
+        let mirror = Mirror::start_with(move |_| {
+            let _ = entered_in.try_send(());
+            let _ = stalled.recv();
+            Ok(())
+        });
+        let mirror = mirror.unwrap();
+        let tally = mirror.tally();
+        let kept = Kept::default();
+        let mut transport = MirroredTransport::new(Box::new(kept.clone()), mirror);
+        transport.send(b"first").unwrap();
+        entered.recv_timeout(PATIENCE).unwrap();
+        for _ in 0..10_000 {
+            transport.send(b"further").unwrap();
+        }
+        assert_eq!(kept.0.lock().unwrap().len(), 10_001);
+        let dropped = 10_001 - BUFFERS as u64;
+        assert_eq!(tally.counters(), MirrorCounters { sent: 0, dropped, failed: 0 });
+        // Ends although the thread is stalled still: it is abandoned.
+        drop(transport);
+        drop(resume);
+    }
+
+    #[test]
+    fn a_mirror_that_nobody_watches_fails_alone() {
+        let (watcher, address) = watcher();
+        drop(watcher);
+        let (mut transport, kept) = mirrored_to(address);
+        for _ in 0..200 {
+            transport.send(b"datagram").unwrap();
+        }
+        assert_eq!(kept.0.lock().unwrap().len(), 200);
+        let MirrorCounters { sent, dropped, failed } =
+            counters_at_the_end(transport, |transport| &transport.mirror);
+        assert_eq!(sent + dropped + failed, 200);
+    }
+
+    #[test]
+    fn a_refused_copy_is_counted_as_failed_and_a_full_socket_as_dropped() {
+        let kinds = [io::ErrorKind::ConnectionRefused, io::ErrorKind::WouldBlock];
+        let mut kinds = kinds.into_iter().cycle();
+        let mirror = Mirror::start_with(move |_| Err(kinds.next().expect("it cycles").into())).unwrap();
+        for _ in 0..10 {
+            mirror.offer(b"datagram");
+        }
+        mirror.offer(&[0; BUFFER_LEN + 1]);
+        let counters = counters_at_the_end(mirror, |mirror| mirror);
+        assert_eq!(counters, MirrorCounters { sent: 0, dropped: 6, failed: 5 });
+    }
+
+    #[test]
+    fn dropping_it_ends_its_thread_after_what_waits_is_sent() {
+        let mirror = Mirror::start_with(|_| Ok(())).unwrap();
+        for _ in 0..300 {
+            mirror.offer(b"datagram");
+        }
+        assert_eq!(counters_at_the_end(mirror, |mirror| mirror).sent, 300);
+    }
+
+    #[test]
+    fn a_target_elsewhere_gets_no_socket() {
+        for elsewhere in ["192.0.2.1:5004", "[2001:db8::1]:5004", "0.0.0.0:5004"] {
+            let error = Mirror::start(elsewhere.parse().unwrap()).unwrap_err();
+            assert!(error.to_string().contains("loopback"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_target_wraps_the_transport() {
+        let (watcher, address) = watcher();
+        let (mut transport, tally) = mirrored(Box::new(Kept::default()), Some(address)).unwrap();
+        transport.send(b"datagram").unwrap();
+        assert_eq!(watcher.recv(&mut [0; 100]).unwrap(), 8);
+        assert!(tally.is_some());
+    }
+}
