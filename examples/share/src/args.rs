@@ -72,6 +72,12 @@ pub(crate) struct Args {
     /// as JSON lines: {"marker":…,"captured_unix_us":…}.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace_frames: Option<PathBuf>,
+
+    /// Show the running share to Prometheus at http://ADDR/metrics, as OpenMetrics text. An IP:PORT of this
+    /// machine's loopback, for example 127.0.0.1:9464.
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ADDR", value_parser = crate::exporter::loopback)]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -1,8 +1,12 @@
 //! `yc-share`: shares a screen or a window to a room of `yc-server`, natively.
 
 mod args;
+#[cfg(feature = "metrics")]
+mod exporter;
 mod failure;
 mod list;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod output;
 mod share;
 mod trace;

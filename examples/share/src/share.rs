@@ -9,12 +9,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use yc_capture::{CaptureConfig, clock};
 use yc_media::{Bitrate, CaptureTime, FrameRate};
-use yc_sender::{PreparedSender, Sender, SenderConfig, SenderEvent};
+use yc_sender::{PreparedSender, Sender, SenderConfig, SenderEvent, SenderStatus};
 use yc_sfu::client::{ClientConfig, ClientEvent, Events, SignalClient};
 use yc_sfu::messages::{ClientDiagnostic, NativeSenderOffer, Notification, OfferedCodec, Role};
 use yc_sfu::{NativeSession, SessionRules};
 
 use crate::args::Args;
+#[cfg(feature = "metrics")]
+use crate::exporter::Exporter;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::trace::TracedCapture;
@@ -40,6 +42,11 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     let config = sender_config(&args)?;
     let server = args.server.clone().unwrap_or_default();
     let room = args.room.clone().unwrap_or_default();
+    #[cfg(feature = "metrics")]
+    let exporter = match args.metrics {
+        Some(address) => Some(Exporter::start(address).await.map_err(Failure::usage)?),
+        None => None,
+    };
 
     // Opening the source and the encoder takes as long as reaching the server: do both at once.
     let opening = tokio::task::spawn_blocking({
@@ -65,7 +72,14 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     describe(output, &session, &prepared, [begun, ready, negotiated]);
 
     let mut sender = prepared.start(session.stream.clone(), session.rtp_target)?;
-    let end = watch_over(&args, output, &sender, &mut signals, &mut stopped).await;
+    let on_status = |status: &SenderStatus| {
+        output.status(status);
+        #[cfg(feature = "metrics")]
+        if let Some(exporter) = &exporter {
+            exporter.publish(status);
+        }
+    };
+    let end = watch_over(&args, output, &on_status, &sender, &mut signals, &mut stopped).await;
     sender.stop();
     if let Err(failure) = &end
         && failure.kind != "connection_lost"
@@ -90,6 +104,7 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
 async fn watch_over(
     args: &Args,
     output: &Output,
+    on_status: &dyn Fn(&SenderStatus),
     sender: &Sender,
     signals: &mut Events,
     stopped: &mut watch::Receiver<bool>,
@@ -103,7 +118,7 @@ async fn watch_over(
         tokio::select! {
             _ = stopped.changed() => return Ok(()),
             () = async { match until { Some(at) => sleep_until(at).await, None => pending().await } } => return Ok(()),
-            _ = status.tick() => output.status(&sender.status()),
+            _ = status.tick() => on_status(&sender.status()),
             _ = events.tick() => {
                 while let Some(event) = sender.next_event(Duration::ZERO) {
                     if let SenderEvent::SenderStopped { reason, detail } = event {
