@@ -79,6 +79,35 @@ impl Backends {
     pub fn new(captures: Vec<CaptureChoice>, encoders: Vec<EncoderChoice>) -> Self {
         Self { captures, encoders }
     }
+
+    /// Lets every capture that is opened pass through `map`, which also learns which candidate it is, from 0:
+    /// for an app that puts something of its own around whatever works.
+    #[must_use]
+    pub fn map_captures(
+        mut self,
+        map: impl Fn(usize, Box<dyn CaptureBackend>) -> Box<dyn CaptureBackend> + Send + Sync + 'static,
+    ) -> Self {
+        let map = Arc::new(map);
+        for (index, choice) in self.captures.iter_mut().enumerate() {
+            let (open, map) = (Arc::clone(&choice.open), Arc::clone(&map));
+            choice.open = Arc::new(move || open().map(|capture| map(index, capture)));
+        }
+        self
+    }
+
+    /// As [`Backends::map_captures`], for encoders.
+    #[must_use]
+    pub fn map_encoders(
+        mut self,
+        map: impl Fn(usize, Box<dyn VideoEncoderBackend>) -> Box<dyn VideoEncoderBackend> + Send + Sync + 'static,
+    ) -> Self {
+        let map = Arc::new(map);
+        for (index, choice) in self.encoders.iter_mut().enumerate() {
+            let (open, map) = (Arc::clone(&choice.open), Arc::clone(&map));
+            choice.open = Arc::new(move |config| open(config).map(|encoder| map(index, encoder)));
+        }
+        self
+    }
 }
 
 fn encoders_compiled_in(config: &SenderConfig) -> Result<Vec<EncoderChoice>, SenderError> {
@@ -140,5 +169,53 @@ impl fmt::Debug for CaptureChoice {
 impl fmt::Debug for EncoderChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("EncoderChoice").field(&self.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yc_media::{RateTarget, Resolution};
+
+    use super::*;
+
+    #[test]
+    fn what_is_opened_passes_through_the_map_every_time_with_its_number() {
+        let encoders = vec!["openh264".into(), "openh264".into()];
+        let config = SenderConfig { encoders, ..SenderConfig::default() };
+        let source = CaptureConfig::new("synthetic:64x48".parse().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (of_captures, of_encoders) = (Arc::clone(&seen), Arc::clone(&seen));
+        let all = Backends::compiled_in(&config, source)
+            .unwrap()
+            .map_captures(move |index, capture| {
+                of_captures.lock().unwrap().push((capture.info().backend, index));
+                capture
+            })
+            .map_encoders(move |index, encoder| {
+                of_encoders.lock().unwrap().push((encoder.info().name, index));
+                encoder
+            });
+
+        let size = Resolution::new(64, 48).unwrap();
+        let rate = RateTarget::new(config.bitrate, config.frame_rate, size);
+        let encoder = EncoderConfig::screen(config.codec, rate);
+        assert!((all.encoders[1].open)(&encoder).is_ok());
+        assert!((all.encoders[1].open)(&encoder).is_ok());
+        assert!((all.encoders[0].open)(&encoder).is_ok());
+        // The other captures refuse a synthetic source, so nothing of them passes.
+        let opened = all.captures.iter().filter(|choice| (choice.open)().is_ok()).count();
+        let place = all.captures.iter().position(|choice| choice.name == "synthetic").unwrap();
+        assert_eq!(opened, 1);
+        let expected = [("openh264", 1), ("openh264", 1), ("openh264", 0), ("synthetic", place)];
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_capture_that_the_app_opened_opens_once() {
+        let source = CaptureConfig::new("synthetic:64x48".parse().unwrap());
+        let capture = yc_capture::open(&source).unwrap().backend;
+        let all = Backends::with_capture(&SenderConfig::default(), capture).unwrap();
+        assert!((all.captures[0].open)().is_ok());
+        assert_eq!((all.captures[0].open)().unwrap_err().kind(), CaptureErrorKind::Unsupported);
     }
 }
