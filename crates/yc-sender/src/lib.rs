@@ -38,6 +38,8 @@ mod degradation;
 mod error;
 mod event;
 mod failure;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 mod keyframe;
 mod latency;
 mod metrics;

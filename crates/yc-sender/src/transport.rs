@@ -128,16 +128,19 @@ fn is_no_buffers(error: &io::Error) -> bool {
     error.raw_os_error() == Some(code)
 }
 
-/// EMSGSIZE: std has no kind for it. 90 on Linux, 40 on macOS, WSAEMSGSIZE on Windows.
 fn is_too_large(error: &io::Error) -> bool {
-    let code = if cfg!(windows) {
+    error.raw_os_error() == Some(message_too_large())
+}
+
+/// EMSGSIZE: std has no kind for it. 90 on Linux, 40 on macOS, WSAEMSGSIZE on Windows.
+pub(crate) const fn message_too_large() -> i32 {
+    if cfg!(windows) {
         10_040
     } else if cfg!(target_vendor = "apple") {
         40
     } else {
         90
-    };
-    error.raw_os_error() == Some(code)
+    }
 }
 
 impl TransportError {

@@ -1,0 +1,176 @@
+//! A transport that fails on a script.
+
+use std::io;
+use std::time::Duration;
+
+use super::script::{Fault, FaultCall, FaultKind, FaultRule};
+use super::site::{Site, cause};
+use crate::transport::{PacketTransport, TransportError, TransportWaker, message_too_large};
+
+/// Passes everything on, but for what the script says.
+#[derive(Debug)]
+pub(super) struct FaultyTransport {
+    inner: Box<dyn PacketTransport>,
+    site: Site,
+}
+
+impl FaultyTransport {
+    pub(super) fn new(inner: Box<dyn PacketTransport>, site: Site) -> Self {
+        Self { inner, site }
+    }
+}
+
+impl PacketTransport for FaultyTransport {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+        match self.site.meet(FaultCall::TransportSend) {
+            None => self.inner.send(datagram),
+            Some(rule) if rule.fault == Fault::Drop => Ok(()),
+            Some(rule) => Err(error(rule, "sending")),
+        }
+    }
+
+    fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
+        loop {
+            match self.site.meet(FaultCall::TransportRecv) {
+                None => return self.inner.recv(buffer),
+                Some(rule) if rule.fault == Fault::Drop => {
+                    // The socket tells of new datagrams once: what is left in it would not end a wait.
+                    if self.inner.recv(buffer)?.is_none() {
+                        return Ok(None);
+                    }
+                }
+                Some(rule) => return Err(error(rule, "receiving")),
+            }
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), TransportError> {
+        match self.site.meet(FaultCall::TransportWait) {
+            None => self.inner.wait(timeout),
+            Some(rule) => Err(error(rule, "waiting")),
+        }
+    }
+
+    fn waker(&self) -> TransportWaker {
+        self.inner.waker()
+    }
+}
+
+fn error(rule: &FaultRule, doing: &'static str) -> TransportError {
+    let source = match rule.fault {
+        Fault::Fail(FaultKind::Full) => io::Error::new(io::ErrorKind::WouldBlock, cause(rule)),
+        Fault::Fail(FaultKind::Unreachable) => io::Error::new(io::ErrorKind::ConnectionRefused, cause(rule)),
+        // No kind of std says so: only the OS's own code does, which leaves no room for the cause.
+        Fault::Fail(FaultKind::TooLarge) => io::Error::from_raw_os_error(message_too_large()),
+        _ => io::Error::other(cause(rule)),
+    };
+    TransportError::new(doing, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::super::Faults;
+    use super::*;
+    use crate::UdpTransport;
+    use crate::transport::TransportErrorKind;
+
+    /// Longer than anything takes on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A transport that follows `script`, and its peer.
+    #[expect(clippy::disallowed_methods, reason = "the peer of the transport under test")]
+    fn pair(script: &str) -> (Faults, Box<dyn PacketTransport>, UdpSocket) {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let transport = UdpTransport::connect(peer.local_addr().unwrap()).unwrap();
+        peer.connect(transport.local_addr().unwrap()).unwrap();
+        let faults = Faults::new(script.parse().unwrap());
+        let transport = faults.transport(Box::new(transport));
+        (faults, transport, peer)
+    }
+
+    fn arrived(peer: &UdpSocket) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let len = peer.recv(&mut buffer).unwrap();
+        buffer[..len].to_vec()
+    }
+
+    /// Waits until something is there, and takes it.
+    fn received(transport: &mut dyn PacketTransport) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        loop {
+            if let Some(len) = transport.recv(&mut buffer).unwrap() {
+                return buffer[..len].to_vec();
+            }
+            transport.wait(PATIENCE).unwrap();
+        }
+    }
+
+    #[test]
+    fn without_a_rule_everything_passes() {
+        let (faults, mut transport, peer) = pair("");
+        transport.send(b"there").unwrap();
+        assert_eq!(arrived(&peer), b"there");
+        peer.send(b"back").unwrap();
+        assert_eq!(received(&mut *transport), b"back");
+        transport.waker().wake();
+        transport.wait(PATIENCE).unwrap();
+        assert_eq!(faults.injected(), 0);
+    }
+
+    #[test]
+    fn every_kind_of_failure_is_classified_as_its_kind() {
+        for (text, kind) in [
+            ("full", TransportErrorKind::Full),
+            ("unreachable", TransportErrorKind::Unreachable),
+            ("too_large", TransportErrorKind::TooLarge),
+            ("failed", TransportErrorKind::Failed),
+        ] {
+            let script =
+                ["send", "recv", "wait"].map(|call| format!("transport.{call}=fail:{text}")).join(" ");
+            let (faults, mut transport, _peer) = pair(&script);
+            assert_eq!(transport.send(b"x").unwrap_err().kind(), kind);
+            assert_eq!(transport.recv(&mut [0; 64]).unwrap_err().kind(), kind);
+            assert_eq!(transport.wait(Duration::ZERO).unwrap_err().kind(), kind);
+            assert_eq!(faults.injected(), 3);
+        }
+    }
+
+    #[test]
+    fn a_dropped_datagram_seems_sent_and_does_not_arrive() {
+        let (_faults, mut transport, peer) = pair("transport.send@/2=drop");
+        for datagram in [b"1", b"2", b"3", b"4", b"5"] {
+            transport.send(datagram).unwrap();
+        }
+        let arrived: Vec<_> = (0..3).map(|_| arrived(&peer)).collect();
+        assert_eq!(arrived, [b"1", b"3", b"5"]);
+    }
+
+    #[test]
+    fn dropped_answers_are_silence_and_the_wait_goes_on() {
+        let (faults, mut transport, peer) = pair("transport.recv@2=drop");
+        assert_eq!(transport.recv(&mut [0; 64]).unwrap(), None);
+        peer.send(b"lost").unwrap();
+        peer.send(b"kept").unwrap();
+        assert_eq!(received(&mut *transport), b"kept");
+        assert_eq!(faults.injected(), 1);
+    }
+
+    #[test]
+    fn a_hanging_send_sends_once_it_is_released_and_a_waker_does_not_end_it() {
+        let (faults, mut transport, peer) = pair("transport.send=hang");
+        let waker = transport.waker();
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| transport.send(b"late"));
+            let hung = faults.wait_hanging(1, PATIENCE);
+            waker.wake();
+            let still = faults.hanging();
+            faults.release();
+            sending.join().unwrap().unwrap();
+            assert_eq!((hung, still), (true, 1));
+        });
+        assert_eq!(arrived(&peer), b"late");
+    }
+}
