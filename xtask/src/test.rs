@@ -104,6 +104,10 @@ fn steps() -> Vec<Step> {
         step("test", |ready| test(ready, &[])),
         step("test features", |ready| test(ready, FEATURES)),
         step("test server", |ready| test(ready, SERVER)),
+        step("test faults", |ready| {
+            lint(ready, FAULTS)?;
+            test(ready, FAULTS)
+        }),
         step("test x11", x11),
         step("docs", docs),
         step("fuzz targets", |ready| {
@@ -138,6 +142,11 @@ const FEATURES: &[&str] = &["-p", "yc-sender", "-p", "yc-share", "--all-features
 /// What default members leave out: the server, and the room of yc-sfu that needs mediasoup.
 const SERVER: &[&str] = &["-p", "yc-server", "-p", "yc-sfu", "--all-features"];
 
+/// What is left out of what people install: the command line that makes a share fail.
+const FAULTS: &[&str] = &["-p", "yc-share", "--features", "fault-injection"];
+/// The module of yc-sender that only tests turn on.
+const FAULT_DOCS: &[&str] = &["-p", "yc-sender", "--features", "fault-injection"];
+
 fn lint(ready: &Ready, packages: &[&str]) -> Result<()> {
     let mut command = cargo();
     command.args(["clippy", "--locked", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
@@ -158,7 +167,7 @@ fn x11(ready: &Ready) -> Result<()> {
 }
 
 fn docs(ready: &Ready) -> Result<()> {
-    for packages in [&[] as &[&str], SERVER] {
+    for packages in [&[] as &[&str], SERVER, FAULT_DOCS] {
         let mut command = cargo();
         command.args(["doc", "--locked", "--no-deps"]).args(packages).env("RUSTDOCFLAGS", "-D warnings");
         process::run(ready.apply(&mut command))?;

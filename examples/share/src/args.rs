@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use yc_capture::CaptureTarget;
 
+use crate::faults::FaultArgs;
+
 /// Shares a screen or a window to a room, natively.
 ///
 /// Exit codes: 0 the share ended as asked (or with its source, when that is a recording); 2 a bad argument or
@@ -78,6 +80,8 @@ pub(crate) struct Args {
     #[cfg(feature = "metrics")]
     #[arg(long, value_name = "ADDR", value_parser = crate::exporter::loopback)]
     pub(crate) metrics: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
