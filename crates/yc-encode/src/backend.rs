@@ -17,7 +17,8 @@ use crate::EncodeError;
 /// - A frame of another size than the one before it reconfigures the encoder: the frame becomes a key frame,
 ///   and the rate stays what [`set_rate`](Self::set_rate) said last.
 /// - A forced key frame is that very frame. Every H264 key frame carries all its parameter sets.
-/// - An error ends this instance: drop it. What to open next is the caller's policy.
+/// - An error of a kind other than `InvalidInput` ends this instance: drop it. What to open next is the caller's
+///   policy. `InvalidInput` refuses that one frame, as if it had not been submitted.
 pub trait VideoEncoderBackend: Send + fmt::Debug {
     /// Facts fixed at opening.
     fn info(&self) -> &EncoderInfo;

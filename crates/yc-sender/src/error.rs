@@ -33,6 +33,8 @@ pub enum SenderErrorKind {
     Transport,
     /// The OS gave no thread or no random bytes.
     Resources,
+    /// The app stopped it before it had started.
+    Stopped,
 }
 
 impl fmt::Display for SenderErrorKind {
@@ -44,6 +46,7 @@ impl fmt::Display for SenderErrorKind {
             Self::Negotiation => "negotiation",
             Self::Transport => "transport",
             Self::Resources => "resources",
+            Self::Stopped => "stopped",
         })
     }
 }

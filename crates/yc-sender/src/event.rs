@@ -1,9 +1,9 @@
 //! What a sender tells the app while it runs.
 
-use std::fmt;
-
 use serde::Serialize;
 use yc_media::Resolution;
+
+use crate::{PressureCause, Reason};
 
 /// Why a key frame was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -18,10 +18,12 @@ pub enum KeyframeCause {
     Fir,
     /// The app asked.
     App,
-    /// A frame was lost between encoder and network.
+    /// A frame was lost between encoder and network, or packets that the OS refused.
     Lost,
     /// The encoder made one unasked: the picture changed its size.
     Resize,
+    /// Another encoder, or a new instance of the same, came into use.
+    Restart,
 }
 
 /// One thing that happened. As JSON: `{"event": NAME, …}` with the names that apps rely on.
@@ -39,14 +41,14 @@ pub enum SenderEvent {
     /// The sender stopped. The last event.
     SenderStopped {
         /// Why: a stable code.
-        reason: StopReason,
+        reason: Reason,
         /// The error behind it, in words.
         detail: Option<String>,
     },
     /// The encoder failed.
     EncodeError {
         /// A stable code.
-        reason: &'static str,
+        reason: Reason,
         /// In words.
         detail: String,
         /// Whether the sender stops for it.
@@ -55,11 +57,44 @@ pub enum SenderEvent {
     /// A datagram could not be sent or received.
     TransportError {
         /// A stable code.
-        reason: &'static str,
+        reason: Reason,
         /// In words.
         detail: String,
         /// Whether the sender stops for it.
         fatal: bool,
+    },
+    /// A stage failed, and the next step of the retreat is taken.
+    FallbackTriggered {
+        /// Which step.
+        step: FallbackStep,
+        /// The backend in use before.
+        from: &'static str,
+        /// The backend that comes; `browser` where the sender has none left and stops.
+        to: &'static str,
+        /// Why: a stable code.
+        reason: Reason,
+        /// The error behind it, in words.
+        detail: String,
+    },
+    /// The first picture came out of what the step brought.
+    FallbackCompleted {
+        /// Which step.
+        step: FallbackStep,
+        /// The backend in use before.
+        from: &'static str,
+        /// The backend in use now.
+        to: &'static str,
+        /// How long it took from the failure on, in milliseconds.
+        took_ms: u32,
+    },
+    /// The degradation ladder went to another level.
+    DegradationChanged {
+        /// The level now, 0 (nothing is held back) to 3.
+        level: u8,
+        /// The level before.
+        from: u8,
+        /// What pressed, or what no longer does.
+        cause: PressureCause,
     },
     /// The captured source has a new size.
     SourceResized {
@@ -72,52 +107,30 @@ pub enum SenderEvent {
     SourceResumed,
 }
 
-/// Why a sender stopped: a stable code.
+/// One step of the retreat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum StopReason {
-    /// The app stopped it.
-    Requested,
-    /// The captured window was closed.
-    WindowClosed,
-    /// The captured monitor was removed.
-    MonitorRemoved,
-    /// The recording came to its end.
-    EndOfFile,
-    /// The capture failed.
-    CaptureFailed,
-    /// The encoder failed.
-    EncodeFailed,
-    /// The receiver cannot be reached.
-    TransportFailed,
-    /// A defect of ours: a thread ended by a panic.
-    InternalError,
+pub enum FallbackStep {
+    /// The same encoder backend is opened again.
+    RestartEncoder,
+    /// The next encoder backend takes over.
+    NextEncoder,
+    /// The same capture backend is opened again.
+    RestartCapture,
+    /// The next capture backend takes over.
+    NextCapture,
+    /// A better encoder backend is in use again: its cool-down is over.
+    PreferredEncoder,
+    /// A better capture backend is in use again: its cool-down is over.
+    PreferredCapture,
+    /// None is left: the app takes the browser's path.
+    Browser,
 }
 
-impl StopReason {
-    /// The code as it stands in JSON.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::WindowClosed => "window_closed",
-            Self::MonitorRemoved => "monitor_removed",
-            Self::EndOfFile => "end_of_file",
-            Self::CaptureFailed => "capture_failed",
-            Self::EncodeFailed => "encode_failed",
-            Self::TransportFailed => "transport_failed",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    /// Whether something broke, rather than came to its end.
-    pub const fn is_failure(self) -> bool {
-        matches!(self, Self::CaptureFailed | Self::EncodeFailed | Self::TransportFailed | Self::InternalError)
-    }
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
+impl FallbackStep {
+    /// Whether it goes back to a better backend, rather than away from a worse one.
+    pub const fn goes_back(self) -> bool {
+        matches!(self, Self::PreferredEncoder | Self::PreferredCapture)
     }
 }

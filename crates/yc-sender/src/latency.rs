@@ -53,7 +53,6 @@ pub(crate) struct LatencyHistogram {
     since: CaptureTime,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the stages do not record their times yet"))]
 impl LatencyHistogram {
     /// Something that ended at `now` took `time`.
     pub(crate) fn record(&mut self, now: CaptureTime, time: Duration) {

@@ -26,14 +26,19 @@
 //! | stage | thread | owned by |
 //! | --- | --- | --- |
 //! | capture | the backend's own | `yc-capture` |
+//! | open, start, ask, stop the capture | `yc-capture` | `worker/` |
 //! | convert, encode | `yc-encode` | `worker/` |
 //! | packetize, pace, send, RTCP | `yc-send` | `worker/` |
+//! | see who hangs or fails, change it for another | `yc-watch` | `worker/` |
+//!
+//! What fails, and what comes of it: [`Reason`], `docs/failures.md`. What gives way under pressure:
+//! [`DegradationConfig`], `docs/degradation.md`. What it is doing: [`Sender::status`], [`SenderEvent`].
 #![forbid(unsafe_code)]
 
 mod backends;
 mod cadence;
+mod circuit_breaker;
 mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the threads do not sample it yet"))]
 mod degradation;
 mod error;
 mod event;
@@ -42,31 +47,43 @@ mod failure;
 pub mod fault;
 mod keyframe;
 mod latency;
+mod lifecycle;
+#[cfg(test)]
+mod lifecycle_tests;
 mod metrics;
 mod mirror;
 mod pacer;
 pub mod pipeline;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod rate_control;
+mod reason;
+mod retreat;
 mod session;
+mod silence;
 mod status;
-#[cfg_attr(not(test), expect(dead_code, reason = "no encoder is capped by it yet"))]
+mod sync;
 mod token_bucket;
 mod transport;
 mod worker;
 
 pub use backends::{Backends, CaptureChoice, EncoderChoice, OpenCapture, OpenEncoder};
 pub use config::{
-    ConfigError, ContentHint, DegradationConfig, KeyframeConfig, PacingConfig, SenderConfig, StillConfig,
-    Threshold,
+    ConfigError, ContentHint, DegradationConfig, DropTolerance, FailureConfig, KeyframeConfig, PacingConfig,
+    RetreatConfig, SenderConfig, StillConfig, Threshold, Tolerance, WatchdogConfig,
 };
-pub use degradation::{DegradationKnob, DegradationStatus, Pressure, PressureCause};
+pub use degradation::{DegradationKnob, DegradationStatus, LevelChange, Pressure, PressureCause};
 pub use error::{SenderError, SenderErrorKind};
-pub use event::{KeyframeCause, SenderEvent, StopReason};
+pub use event::{FallbackStep, KeyframeCause, SenderEvent};
 pub use latency::{LatencySummary, StageLatencies};
 pub use mirror::MirrorCounters;
-pub use pipeline::{PreparedSender, Sender};
+pub use pipeline::{PreparedSender, Sender, StopHandle};
 pub use queue::{FrameQueue, Taken};
-pub use session::{SenderSession, SessionAction, SessionSeeds, Transmit};
-pub use status::{DropCounters, FeedbackCounters, KeyframeCounters, SenderState, SenderStatus, StartupTimes};
+pub use reason::{Reason, ReasonStage};
+pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
+pub use status::{
+    DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
+    ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
+};
 pub use transport::{PacketTransport, TransportError, TransportWaker, UdpTransport};

@@ -4,44 +4,39 @@
 //!   capture's thread            yc-encode                          yc-send
 //!   CaptureBackend ─► FrameQueue ─► Converter ─► VideoEncoderBackend ─► channel ─► SenderSession ─► PacketTransport
 //!                     newest wins       ▲                                          packetize, pace      │
-//!                                       └──── key frame, rate ◄──── SessionAction ◄──── RTCP ◄──────────┘
+//!                                       └──── key frame, goal ◄──── SessionAction ◄──── RTCP ◄──────────┘
 //! ```
+//!
+//! `yc-watch` sees which of them hangs or fails, changes it for another, and ends them all in time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 use yc_capture::{CaptureBackend, CaptureConfig};
-use yc_encode::{Converter, EncoderConfig, VideoEncoderBackend};
+use yc_encode::VideoEncoderBackend;
 use yc_media::{Codec, RateTarget};
 use yc_rtp::{CodecParams, StreamParams};
 
-use crate::metrics::{Facts, Metrics};
+use crate::metrics::Metrics;
+use crate::mirror::mirrored;
 use crate::session::{SenderSession, SessionSeeds};
-use crate::worker::{self, Encoding, Shared, Worker};
+use crate::worker::{self, Encoded, Ends, Shared, Stages, Supervisor, Worker};
 use crate::{
-    ConfigError, KeyframeCause, PacketTransport, SenderConfig, SenderError, SenderErrorKind, SenderEvent,
-    SenderStatus, StopReason, UdpTransport,
+    Backends, CaptureChoice, EncoderChoice, KeyframeCause, PacketTransport, ProducerState, Reason,
+    SenderConfig, SenderError, SenderErrorKind, SenderEvent, SenderStatus, UdpTransport,
 };
 
-/// Access units on their way from the encoder to the sender's thread: half a second at 30 fps. More wait
-/// only when that thread is stuck, since what cannot be sent in time is not encoded at all.
-const ENCODED_FRAMES_IN_FLIGHT: usize = 16;
-
-/// Events that wait to be taken. More are dropped and counted.
-const EVENTS_WAITING: usize = 256;
-
-/// A sender with its source and its encoder open, before it knows its receiver.
+/// A sender with its source and its encoder open, before it knows its receiver. Dropping it closes both.
 ///
 /// Opening first is what lets the negotiation say what the encoder will really send.
 #[derive(Debug)]
 pub struct PreparedSender {
-    config: SenderConfig,
-    capture: Box<dyn CaptureBackend>,
-    capture_why_not: Vec<String>,
-    encoder: Box<dyn VideoEncoderBackend>,
-    encoder_why_not: Vec<String>,
+    config: Arc<SenderConfig>,
+    shared: Arc<Shared>,
+    /// Taken when it starts.
+    opened: Option<(Stages, Ends)>,
 }
 
 impl PreparedSender {
@@ -49,43 +44,53 @@ impl PreparedSender {
     ///
     /// # Errors
     ///
-    /// `Config` for a setting out of bounds, `Capture` or `Encode` if no backend works, with all reasons.
+    /// `Config` for a setting out of bounds, `Capture` or `Encode` if no backend works, with all reasons,
+    /// `Resources` if the OS gives no thread.
     pub fn open(config: SenderConfig, capture: CaptureConfig) -> Result<Self, SenderError> {
-        let opened = yc_capture::open(&capture.with_frame_rate(config.frame_rate))?;
-        let mut prepared = Self::with_capture(config, opened.backend)?;
-        prepared.capture_why_not = opened.why_not.iter().map(ToString::to_string).collect();
-        Ok(prepared)
+        let backends = Backends::compiled_in(&config, capture)?;
+        Self::open_from(config, backends)
     }
 
     /// As [`PreparedSender::open`], with a capture that the app opened itself.
     ///
     /// # Errors
     ///
-    /// `Config` for a setting out of bounds, `Encode` if no encoder works, with all reasons.
+    /// As [`PreparedSender::open`].
     pub fn with_capture(config: SenderConfig, capture: Box<dyn CaptureBackend>) -> Result<Self, SenderError> {
-        config.validate()?;
-        let size = capture.info().size.fit_into(config.max_resolution);
-        let rate = RateTarget::new(config.bitrate, config.frame_rate, size);
-        let order: Vec<&str> = config.encoders.iter().map(String::as_str).collect();
-        let opened = yc_encode::open(&order, &EncoderConfig::screen(config.codec, rate))?;
-        let encoder_why_not = opened.why_not.iter().map(ToString::to_string).collect();
-        let encoder = opened.encoder;
-        Ok(Self { config, capture, capture_why_not: Vec::new(), encoder, encoder_why_not })
+        let backends = Backends::with_capture(&config, capture)?;
+        Self::open_from(config, backends)
     }
 
     /// As [`PreparedSender::open`], with a capture and an encoder that the app opened itself.
     ///
     /// # Errors
     ///
-    /// If a setting is out of bounds.
+    /// As [`PreparedSender::open`].
     pub fn with_backends(
         config: SenderConfig,
         capture: Box<dyn CaptureBackend>,
         encoder: Box<dyn VideoEncoderBackend>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, SenderError> {
+        let backends = Backends::new(vec![CaptureChoice::once(capture)], vec![EncoderChoice::once(encoder)]);
+        Self::open_from(config, backends)
+    }
+
+    /// As [`PreparedSender::open`], from these backends. A backend that does not open within
+    /// `WatchdogConfig::open` is passed over, and its thread abandoned.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreparedSender::open`].
+    pub fn open_from(config: SenderConfig, backends: Backends) -> Result<Self, SenderError> {
         config.validate()?;
-        let (capture_why_not, encoder_why_not) = (Vec::new(), Vec::new());
-        Ok(Self { config, capture, capture_why_not, encoder, encoder_why_not })
+        let config = Arc::new(config);
+        let target = RateTarget::new(config.bitrate, config.frame_rate, config.max_resolution);
+        let metrics = Metrics::new(&config, worker::now(), target);
+        let (shared, ends, reports) = Shared::new(&config, metrics, target);
+        let stages = Stages::open(Arc::clone(&shared), Arc::clone(&config), backends, reports)?;
+        shared.metrics().on_capture(stages.capture_info());
+        shared.metrics().on_encoder(stages.encoder_info());
+        Ok(Self { config, shared, opened: Some((stages, ends)) })
     }
 
     /// What to offer the receiver: the codec, with what the encoder's real parameter sets say.
@@ -94,7 +99,8 @@ impl PreparedSender {
     ///
     /// `Encode` if an H264 encoder does not tell its profile.
     pub fn codec_params(&self) -> Result<CodecParams, SenderError> {
-        let info = self.encoder.info();
+        let Some((stages, _)) = &self.opened else { return Err(worker::stopped()) };
+        let info = stages.encoder_info();
         Ok(match info.codec {
             Codec::H264 => CodecParams::H264 {
                 profile_level_id: info.profile_level_id.ok_or_else(|| {
@@ -110,12 +116,22 @@ impl PreparedSender {
 
     /// The capture backend that was opened.
     pub fn capture_backend(&self) -> &'static str {
-        self.capture.info().backend
+        self.shared.metrics().backends().1
     }
 
     /// The encoder backend that was opened.
     pub fn encoder_backend(&self) -> &'static str {
-        self.encoder.info().name
+        self.shared.metrics().backends().0
+    }
+
+    /// What it is doing: it is `Idle`.
+    pub fn status(&self) -> SenderStatus {
+        self.shared.status()
+    }
+
+    /// Stops it from another thread, also while it starts.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(Arc::clone(&self.shared))
     }
 
     /// Starts to send to `target` over UDP, as the stream that was negotiated.
@@ -123,11 +139,26 @@ impl PreparedSender {
     /// # Errors
     ///
     /// `Negotiation` if `params` is of another codec than the encoder's, `Transport` if there is no way to
-    /// `target`, `Capture` if the source is gone, `Resources` if the OS gives no thread.
+    /// `target`, `Capture` if no capture backend starts, `Resources` if the OS gives no thread, `Stopped` if
+    /// it was stopped meanwhile.
     pub fn start(self, params: StreamParams, target: SocketAddr) -> Result<Sender, SenderError> {
+        self.start_through(params, target, |transport| transport)
+    }
+
+    /// As [`PreparedSender::start`], with something of the app's own around the transport.
+    ///
+    /// # Errors
+    ///
+    /// As [`PreparedSender::start`].
+    pub fn start_through(
+        self,
+        params: StreamParams,
+        target: SocketAddr,
+        around: impl FnOnce(Box<dyn PacketTransport>) -> Box<dyn PacketTransport>,
+    ) -> Result<Sender, SenderError> {
         let target = self.config.rtp_target.unwrap_or(target);
         let transport = UdpTransport::connect(target)?;
-        self.start_on(params, Box::new(transport))
+        self.start_on(params, around(Box::new(transport)))
     }
 
     /// As [`PreparedSender::start`], over a transport of the app's own.
@@ -149,45 +180,50 @@ impl PreparedSender {
         let started_at = worker::now();
         let seeds = SessionSeeds::random(started_at, worker::unix(started_at))?;
         let session = SenderSession::new(&self.config, params, seeds)?;
-        let target = session.target();
-
-        let (events_in, events) = bounded(EVENTS_WAITING);
-        let metrics = Metrics::new(self.facts(started_at), target);
-        let shared = Arc::new(Shared::new(&self.config, metrics, events_in, transport.waker()));
-
-        let (encoded_in, encoded) = bounded(ENCODED_FRAMES_IN_FLIGHT);
-        self.capture.start(worker::capture_sink(Arc::clone(&shared)))?;
-        let encoding = Encoding::new(&self.config, target, Converter::new(), self.encoder, encoded_in);
-        let capture = self.capture;
-        let mut sender = Sender {
-            shared: Arc::clone(&shared),
-            events,
-            workers: Vec::new(),
-            deadline: self.config.stop_deadline,
+        let (transport, mirror) = mirrored(transport, self.config.diagnostic_mirror)?;
+        if !self.shared.lifecycle.begin_start() {
+            return Err(worker::stopped());
+        }
+        {
+            let mut life = self.shared.metrics().life();
+            (life.started_at, life.mirror) = (started_at, mirror);
+        }
+        self.shared.set_waker(transport.waker());
+        let Some((stages, Ends { events, encoded })) = self.opened.take() else {
+            return Err(worker::stopped());
         };
-        let on_encode = Arc::clone(&shared);
-        sender.workers.push(Worker::spawn("yc-encode", Arc::clone(&shared), move || {
-            worker::run_encode(&on_encode, capture, encoding);
-        })?);
-        let on_send = Arc::clone(&shared);
-        sender.workers.push(Worker::spawn("yc-send", shared, move || {
-            worker::run_send(&on_send, session, transport, &encoded);
-        })?);
-        Ok(sender)
+        let supervisor = self.begin(stages, session, transport, encoded).inspect_err(|error| {
+            // What was spawned before the error ends by this.
+            self.shared.finish(Reason::of_start(error.kind()), Some(error.to_string()));
+            self.shared.end(true);
+        })?;
+        let deadline = self.config.stop_deadline;
+        Ok(Sender { shared: Arc::clone(&self.shared), events, supervisor: Some(supervisor), deadline })
     }
 
-    fn facts(&self, started_at: yc_media::CaptureTime) -> Facts {
-        let encoder = self.encoder.info();
-        Facts {
-            started_at,
-            capture_backend: self.capture.info().backend,
-            capture_note: self.capture.info().note.clone(),
-            capture_why_not: self.capture_why_not.clone(),
-            encoder_backend: encoder.name,
-            encoder_hardware: encoder.hardware,
-            encoder_accelerated: encoder.accelerated,
-            encoder_why_not: self.encoder_why_not.clone(),
-            codec: encoder.codec,
+    fn begin(
+        &self,
+        mut stages: Stages,
+        session: SenderSession,
+        transport: Box<dyn PacketTransport>,
+        encoded: Receiver<Encoded>,
+    ) -> Result<Worker, SenderError> {
+        if let Err(error) = stages.start_capture() {
+            stages.close();
+            return Err(error);
+        }
+        stages.start_encoder();
+        let send = worker::spawn_send(&self.shared, &self.config, session, transport, encoded)?;
+        Supervisor::spawn(stages, send)
+    }
+}
+
+impl Drop for PreparedSender {
+    fn drop(&mut self) {
+        if let Some((stages, _)) = self.opened.take() {
+            self.shared.finish(Reason::Requested, None);
+            stages.close();
+            self.shared.end(true);
         }
     }
 }
@@ -197,14 +233,14 @@ impl PreparedSender {
 pub struct Sender {
     shared: Arc<Shared>,
     events: Receiver<SenderEvent>,
-    workers: Vec<Worker>,
+    supervisor: Option<Worker>,
     deadline: Duration,
 }
 
 impl Sender {
     /// What it is doing. Also after it stopped.
     pub fn status(&self) -> SenderStatus {
-        self.shared.metrics().snapshot(worker::now())
+        self.shared.status()
     }
 
     /// Takes the next event, waiting up to `timeout` for it. After `SenderStopped` there is none.
@@ -217,17 +253,45 @@ impl Sender {
         self.shared.request_keyframe_from_session(KeyframeCause::App);
     }
 
-    /// Stops: nothing is captured or sent after it returns, but for a thread that hung in a call of the OS
-    /// or the encoder: it is abandoned after `SenderConfig::stop_deadline` and ends when that call returns.
-    /// Answers whether every thread ended. May be called again, and after it stopped by itself.
+    /// Says what signalling told of the receiver's producer, so that the status holds it beside the rest.
+    pub fn set_producer_state(&self, state: ProducerState) {
+        self.shared.metrics().life().producer = state;
+    }
+
+    /// Stops it from another thread.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(Arc::clone(&self.shared))
+    }
+
+    /// Stops, within `SenderConfig::stop_deadline` whatever hangs: nothing is captured or sent after it
+    /// returns, but for a thread that hangs in a call of the OS, a driver or the encoder. Such a thread is
+    /// abandoned and ends when that call returns. Answers whether every thread ended. May be called again,
+    /// and after it stopped by itself.
     pub fn stop(&mut self) -> bool {
-        self.shared.finish(StopReason::Requested, None);
-        worker::join_all(&mut self.workers, self.deadline)
+        self.shared.finish(Reason::Requested, None);
+        let life = self.shared.lifecycle.wait_for_end(self.deadline);
+        if let Some(supervisor) = self.supervisor.take_if(|_| life.state.is_over()) {
+            // It ended the sender as the last thing it did.
+            supervisor.join_by(worker::now() + self.deadline);
+        }
+        life.all_ended
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Stops a sender from another thread: while it is being started, or while somebody else waits for its events.
+#[derive(Debug, Clone)]
+pub struct StopHandle(Arc<Shared>);
+
+impl StopHandle {
+    /// Asks the sender to stop, and returns at once. A start that is under way fails with
+    /// [`SenderErrorKind::Stopped`]. May be called again, and after it stopped.
+    pub fn stop(&self) {
+        self.0.finish(Reason::Requested, None);
     }
 }

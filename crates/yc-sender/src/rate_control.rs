@@ -28,13 +28,16 @@ impl RateControl {
         }
     }
 
-    /// Takes in one fact. Answers with the new target if it changed.
-    pub(crate) fn on_feedback(&mut self, event: &FeedbackEvent) -> Option<RateTarget> {
-        let FeedbackEvent::MaxBitrate { bitrate, .. } = event else { return None };
-        let before = self.target();
-        self.receiver_bound = Some(*bitrate);
-        let after = self.target();
-        (before != after).then_some(after)
+    /// Takes in one fact.
+    pub(crate) fn on_feedback(&mut self, event: &FeedbackEvent) {
+        if let FeedbackEvent::MaxBitrate { bitrate, .. } = event {
+            self.receiver_bound = Some(*bitrate);
+        }
+    }
+
+    /// The bitrate that the network takes, where anybody says so.
+    pub(crate) fn available(&self) -> Option<Bitrate> {
+        self.receiver_bound
     }
 
     /// What the encoder should aim at now.
@@ -56,14 +59,16 @@ mod tests {
     fn the_receiver_s_bound_lowers_the_target_and_never_raises_it() {
         let mut control = RateControl::new(&SenderConfig::default());
         assert_eq!(control.target().bitrate, Bitrate::kbps(6_000));
-        assert_eq!(control.on_feedback(&remb(2_000)).unwrap().bitrate, Bitrate::kbps(2_000));
-        assert_eq!(control.on_feedback(&remb(2_000)), None);
-        assert_eq!(control.on_feedback(&remb(50_000)).unwrap().bitrate, Bitrate::kbps(6_000));
+        control.on_feedback(&remb(2_000));
+        assert_eq!(control.target().bitrate, Bitrate::kbps(2_000));
+        control.on_feedback(&remb(50_000));
+        assert_eq!(control.target().bitrate, Bitrate::kbps(6_000));
     }
 
     #[test]
     fn no_bound_takes_the_target_below_the_floor() {
         let mut control = RateControl::new(&SenderConfig::default());
-        assert_eq!(control.on_feedback(&remb(1)).unwrap().bitrate, FLOOR);
+        control.on_feedback(&remb(1));
+        assert_eq!(control.target().bitrate, FLOOR);
     }
 }

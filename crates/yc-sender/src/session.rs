@@ -4,15 +4,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_media::{CaptureTime, EncodedFrame, RateTarget};
+use yc_media::{Bitrate, CaptureTime, EncodedFrame, RateTarget};
 use yc_rtp::rtcp::{self, DelaySinceLastRr, FeedbackParser};
 use yc_rtp::{FeedbackEvent, NtpTime, ParamsError, RtpPacket, RtpStream, StreamParams};
 
+use crate::circuit_breaker::{CircuitBreaker, Path};
+use crate::degradation::{Ladder, LevelChange, PressureSample};
 use crate::keyframe::KeyframePolicy;
-use crate::metrics::SendStats;
+use crate::metrics::{SendStats, SentTimes};
 use crate::pacer::Pacer;
 use crate::rate_control::RateControl;
-use crate::{FeedbackCounters, KeyframeCause, SenderConfig, SenderError, SenderErrorKind};
+use crate::{
+    DegradationStatus, FeedbackCounters, KeyframeCause, PressureCause, SenderConfig, SenderError,
+    SenderErrorKind,
+};
 
 /// What differs from session to session: random numbers, and how the capture clock stands to the time of day.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +69,28 @@ pub enum SessionAction {
     /// Make the next picture a key frame; if the screen is still, encode the last picture again.
     MakeKeyframe(KeyframeCause),
     /// Aim at another rate.
-    SetTarget(RateTarget),
+    Aim(Goal),
+    /// The degradation ladder went to another level. What to aim at now is said by `Aim`.
+    Degrade(LevelChange),
+    /// The receiver has been silent for this long: stop, for nobody is there
+    /// ([RFC 8083 §4.1](https://www.rfc-editor.org/rfc/rfc8083#section-4.1)).
+    ReceiverSilent(Duration),
+}
+
+/// What the encoding side aims at, and a bound that holds however well the encoder aims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Goal {
+    /// Bitrate, frame rate and largest picture.
+    pub target: RateTarget,
+    /// What leaves the encoder is held to this by a token bucket; none: by the encoder's own aim alone.
+    pub cap: Option<Bitrate>,
+}
+
+impl Goal {
+    pub(crate) const fn new(target: RateTarget, cap: Option<Bitrate>) -> Self {
+        Self { target, cap }
+    }
 }
 
 /// What a datagram from [`SenderSession::poll_transmit`] is.
@@ -95,6 +121,14 @@ pub struct SenderSession {
     pacer: Pacer,
     keyframes: KeyframePolicy,
     rate: RateControl,
+    ladder: Ladder,
+    /// What the encoding side was told last.
+    goal: Goal,
+    breaker: CircuitBreaker,
+    /// Frames whose packets wait, in the order of the queue.
+    frames: VecDeque<FrameTimes>,
+    /// Frames that left since the status was told.
+    sent: Vec<SentTimes>,
     max_packet_len: usize,
     max_backlog: Duration,
     queue: VecDeque<RtpPacket>,
@@ -105,7 +139,17 @@ pub struct SenderSession {
     next_report: Option<CaptureTime>,
     /// A frame was dropped: what depends on it is dropped too, until a key frame comes.
     broken: bool,
+    /// The OS refused packets, and none has left since.
+    lost: bool,
     counters: Counters,
+}
+
+/// Where the time of one frame went, so far.
+#[derive(Debug, Clone, Copy)]
+struct FrameTimes {
+    captured_at: CaptureTime,
+    encoded_at: CaptureTime,
+    queued_at: CaptureTime,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +176,7 @@ impl SenderSession {
         seeds: SessionSeeds,
     ) -> Result<Self, ParamsError> {
         let rate = RateControl::new(config);
-        let bitrate = rate.target().bitrate;
+        let target = rate.target();
         let feedback = FeedbackParser::new([&params]);
         let mut stream = RtpStream::new(params, seeds.first_sequence, seeds.timestamp_offset)?;
         stream.set_capture_epoch(Some(seeds.ntp(CaptureTime::default())));
@@ -140,9 +184,14 @@ impl SenderSession {
             stream,
             seeds,
             feedback,
-            pacer: Pacer::new(config.pacing, bitrate),
+            pacer: Pacer::new(config.pacing, target.bitrate),
             keyframes: KeyframePolicy::new(config.keyframes),
             rate,
+            ladder: Ladder::new(&config.degradation, target),
+            goal: Goal::new(target, None),
+            breaker: CircuitBreaker::new(config.failures.rtcp_timeout),
+            frames: VecDeque::with_capacity(64),
+            sent: Vec::with_capacity(64),
             max_packet_len: config.max_packet_len,
             max_backlog: config.pacing.max_backlog,
             queue: VecDeque::with_capacity(1_024),
@@ -151,17 +200,23 @@ impl SenderSession {
             actions: VecDeque::with_capacity(4),
             next_report: None,
             broken: false,
+            lost: false,
             counters: Counters::default(),
         })
     }
 
     /// What the encoder should aim at now.
-    pub fn target(&self) -> RateTarget {
-        self.rate.target()
+    pub fn goal(&self) -> Goal {
+        self.goal
     }
 
     /// Takes in an encoded frame: packetizes it and queues the packets.
     pub fn handle_frame(&mut self, now: CaptureTime, frame: &EncodedFrame) {
+        self.handle_encoded(now, frame, now);
+    }
+
+    /// As [`handle_frame`](Self::handle_frame), of a frame that left the encoder at `encoded_at`.
+    pub(crate) fn handle_encoded(&mut self, now: CaptureTime, frame: &EncodedFrame, encoded_at: CaptureTime) {
         if frame.is_key() {
             self.keyframes.on_keyframe(now, frame.data.len());
         }
@@ -178,6 +233,7 @@ impl SenderSession {
         for packet in self.queue.range(queued..) {
             self.pacer.on_queued(packet.wire_len());
         }
+        self.frames.push_back(FrameTimes { captured_at: frame.captured_at, encoded_at, queued_at: now });
     }
 
     fn drop_frame(&mut self) {
@@ -196,13 +252,11 @@ impl SenderSession {
         }
         self.counters.feedback.rtcp_received += 1;
         let ntp = self.seeds.ntp(now);
-        let Self { feedback, counters, keyframes, rate, pacer, actions, .. } = self;
+        let Self { feedback, counters, keyframes, rate, breaker, .. } = self;
         // A datagram that is refused is counted by the parser.
         let _ = feedback.parse(ntp, datagram, &mut |event| {
-            if let Some(target) = rate.on_feedback(&event) {
-                pacer.set_target(target.bitrate);
-                actions.push_back(SessionAction::SetTarget(target));
-            }
+            breaker.on_report();
+            rate.on_feedback(&event);
             let counters = &mut counters.feedback;
             match event {
                 FeedbackEvent::KeyframeWanted { fir: false, .. } => {
@@ -227,6 +281,49 @@ impl SenderSession {
                 _ => {}
             }
         });
+        self.aim();
+    }
+
+    /// Takes in how the stages keep up.
+    pub(crate) fn handle_pressure(&mut self, now: CaptureTime, sample: &PressureSample) {
+        if let Some(change) = self.ladder.on_sample(now, sample) {
+            self.actions.push_back(SessionAction::Degrade(change));
+        }
+        self.aim();
+    }
+
+    /// Goes one step down the degradation ladder at once. Answers whether there was one.
+    pub(crate) fn force_down(&mut self, now: CaptureTime) -> bool {
+        let Some(change) = self.ladder.force_down(now, PressureCause::Overload) else { return false };
+        self.actions.push_back(SessionAction::Degrade(change));
+        self.aim();
+        true
+    }
+
+    /// How far the degradation ladder went, and why.
+    pub(crate) fn degradation(&self, now: CaptureTime) -> DegradationStatus {
+        self.ladder.status(now)
+    }
+
+    /// The bitrate that the network takes, where anybody says so.
+    pub(crate) fn available(&self) -> Option<Bitrate> {
+        self.rate.available()
+    }
+
+    /// What is known of the way to the receiver.
+    pub(crate) fn path(&self) -> Path {
+        self.breaker.path()
+    }
+
+    /// Tells the encoding side, if what it shall aim at changed.
+    fn aim(&mut self) {
+        let shaped = self.ladder.shape(self.rate.target());
+        let goal = Goal::new(shaped.target, shaped.cap);
+        if goal != self.goal {
+            self.goal = goal;
+            self.pacer.set_target(goal.target.bitrate);
+            self.actions.push_back(SessionAction::Aim(goal));
+        }
     }
 
     /// Asks for a key frame, under the same bounds as a receiver's request.
@@ -236,8 +333,14 @@ impl SenderSession {
 
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: CaptureTime) {
-        if let Some(cause) = self.keyframes.poll(now, self.rate.target().bitrate) {
+        if let Some(cause) = self.keyframes.poll(now, self.goal.target.bitrate) {
             self.actions.push_back(SessionAction::MakeKeyframe(cause));
+        }
+        // Nobody reports about a stream that has not begun.
+        if self.next_report.is_some()
+            && let Some(silence) = self.breaker.look(now)
+        {
+            self.actions.push_back(SessionAction::ReceiverSilent(silence));
         }
     }
 
@@ -263,7 +366,18 @@ impl SenderSession {
         self.stream.on_sent(&packet);
         // The first packet brings the first report, so that a receiver knows the clock from the start.
         self.next_report.get_or_insert(now);
-        Some(if packet.header.marker { Transmit::FrameEnd } else { Transmit::Packet })
+        if !packet.header.marker {
+            return Some(Transmit::Packet);
+        }
+        if let Some(times) = self.frames.pop_front() {
+            // One that the OS then refuses was sent too late to matter for the times of the others.
+            self.sent.push(SentTimes {
+                packetize: times.queued_at.saturating_since(times.encoded_at),
+                send: now.saturating_since(times.queued_at),
+                total: now.saturating_since(times.captured_at),
+            });
+        }
+        Some(Transmit::FrameEnd)
     }
 
     /// The datagram of the last `poll_transmit`, of `bytes`, was handed to the OS.
@@ -271,6 +385,10 @@ impl SenderSession {
         if transmit != Transmit::Control {
             self.counters.packets += 1;
             self.counters.bytes += bytes as u64;
+            // The path takes packets again, and what follows a lost one refers to it.
+            if std::mem::take(&mut self.lost) {
+                self.keyframes.on_request(KeyframeCause::Lost);
+            }
         }
         if transmit == Transmit::FrameEnd {
             self.counters.frames_ended += 1;
@@ -281,6 +399,7 @@ impl SenderSession {
     pub fn on_refused(&mut self, transmit: Transmit) {
         if transmit != Transmit::Control {
             self.counters.refused += 1;
+            self.lost = true;
         }
     }
 
@@ -292,7 +411,7 @@ impl SenderSession {
     /// When something is due next, if nothing comes in before.
     pub fn poll_timeout(&self) -> Option<CaptureTime> {
         let packet = (!self.queue.is_empty()).then(|| self.pacer.next_at());
-        let keyframe = self.keyframes.due_at(self.rate.target().bitrate);
+        let keyframe = self.keyframes.due_at(self.goal.target.bitrate);
         [self.next_report, packet, keyframe].into_iter().flatten().min()
     }
 
@@ -313,8 +432,14 @@ impl SenderSession {
     }
 
     /// Copies the counters to where the status reads them.
-    pub(crate) fn publish(&self, now: CaptureTime, stats: &mut SendStats) {
+    pub(crate) fn publish(&mut self, now: CaptureTime, stats: &mut SendStats) {
+        for times in self.sent.drain(..) {
+            stats.on_times(now, times);
+        }
+        stats.degradation = self.degradation(now);
+        stats.path = self.path();
         let counters = &self.counters;
+        stats.available = self.available();
         stats.packets = counters.packets;
         stats.bytes = counters.bytes;
         stats.refused = counters.refused;

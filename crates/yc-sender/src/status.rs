@@ -3,7 +3,7 @@
 use serde::Serialize;
 use yc_media::{Codec, RateTarget, Resolution};
 
-use crate::StopReason;
+use crate::{DegradationStatus, FallbackStep, MirrorCounters, Reason, StageLatencies};
 
 /// A snapshot of a sender. Counters count since it started.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,8 +11,8 @@ use crate::StopReason;
 pub struct SenderStatus {
     /// Where it is in its life.
     pub state: SenderState,
-    /// Why it stopped, once it did.
-    pub stop_reason: Option<StopReason>,
+    /// Why it stops or stopped, from `Stopping` on.
+    pub stop_reason: Option<Reason>,
     /// Time since it was started, in milliseconds.
     pub uptime_ms: u64,
     /// The capture backend in use.
@@ -21,6 +21,8 @@ pub struct SenderStatus {
     pub capture_note: Option<String>,
     /// Capture backends that were tried before it, each with its reason.
     pub capture_why_not: Vec<String>,
+    /// Whether the source shows nothing for now; the last picture stands.
+    pub capture_paused: bool,
     /// The size of the captured source in pixels, once a frame came.
     pub source_size: Option<Resolution>,
     /// The encoder backend in use.
@@ -37,8 +39,24 @@ pub struct SenderStatus {
     pub encoded_size: Option<Resolution>,
     /// What the encoder aims at.
     pub target: RateTarget,
+    /// What holds the picture back most.
+    pub limited_by: LimitedBy,
+    /// The degradation ladder: level, cause, time in each level.
+    pub degradation: DegradationStatus,
+    /// The last step of the retreat from a backend that failed.
+    pub fallback: FallbackStatus,
+    /// What happened in this sender's life.
+    pub lifecycle: LifecycleCounters,
+    /// The way to the receiver.
+    pub transport_state: TransportState,
+    /// The receiver's producer, as the app was told: see `Sender::set_producer_state`.
+    pub producer_state: ProducerState,
     /// Changed pictures that the capture delivered.
     pub frames_captured: u64,
+    /// How often a silent capture was asked for its present picture and answered.
+    pub capture_probes: u64,
+    /// Answers that showed a change that the capture had not told by itself.
+    pub changes_missed: u64,
     /// Pictures that the encoder made an access unit of, repeats included.
     pub frames_encoded: u64,
     /// Pictures encoded although the screen did not change, to sharpen it or to keep the stream alive.
@@ -55,6 +73,8 @@ pub struct SenderStatus {
     pub encode_ms: f32,
     /// The longest time to convert and encode one picture, in milliseconds.
     pub encode_ms_max: f32,
+    /// How long each stage takes, over the last minute.
+    pub latency: StageLatencies,
     /// Key frames by cause.
     pub key_frames: KeyframeCounters,
     /// Pictures and packets that were dropped, by where it happened.
@@ -69,23 +89,117 @@ pub struct SenderStatus {
     pub feedback: FeedbackCounters,
     /// How long the start took.
     pub startup: StartupTimes,
+    /// The diagnostic mirror, where there is one.
+    pub mirror: Option<MirrorCounters>,
     /// Events that were dropped because nobody took them.
     pub events_lost: u64,
 }
 
-/// Where a sender is in its life.
+/// Where a sender is in its life. ARCHITECTURE.md draws it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SenderState {
-    /// Its threads run; no packet left yet.
+    /// Its capture and its encoder are open; it was not started.
+    Idle,
+    /// It was started; no packet left yet.
     Starting,
     /// Packets leave.
     Running,
+    /// Packets leave, and the degradation ladder holds something back.
+    Degraded,
+    /// It ends: its threads are being waited for.
+    Stopping,
     /// It ended as it was asked to, or with its source.
     Stopped,
     /// It ended because something broke.
     Failed,
+}
+
+impl SenderState {
+    /// Whether it has ended.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed)
+    }
+}
+
+/// What holds the picture back most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitedBy {
+    /// Nothing.
+    None,
+    /// The machine: converting and encoding take too long.
+    Cpu,
+    /// The network.
+    Bandwidth,
+    /// The source: it shows nothing for now.
+    Source,
+}
+
+/// The way to the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TransportState {
+    /// Nothing was sent yet.
+    New,
+    /// Packets leave; the receiver has not been heard.
+    Sending,
+    /// The receiver reports.
+    Connected,
+    /// The receiver has not reported for four seconds or more.
+    Silent,
+    /// The sender has ended.
+    Closed,
+}
+
+/// The receiver's producer, as signalling tells it to the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProducerState {
+    /// The app has not said.
+    Unknown,
+    /// It takes packets and hands them on.
+    Open,
+    /// It is paused: packets go nowhere.
+    Paused,
+    /// It is gone.
+    Closed,
+}
+
+/// The last step of the retreat from a backend that failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FallbackStatus {
+    /// Which step; none if nothing failed.
+    pub step: Option<FallbackStep>,
+    /// Why the last step away from a backend was taken.
+    pub reason: Option<Reason>,
+}
+
+/// What happened in a sender's life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LifecycleCounters {
+    /// Times the same encoder backend was opened again.
+    pub encoder_restarts: u32,
+    /// Times the next encoder backend took over.
+    pub encoder_switches: u32,
+    /// Times the same capture backend was opened again.
+    pub capture_restarts: u32,
+    /// Times the next capture backend took over.
+    pub capture_switches: u32,
+    /// Times a better backend was gone back to.
+    pub went_back: u32,
+    /// Times no backend was left: at most one.
+    pub gave_up: u32,
+    /// Calls into a stage that did not return in time.
+    pub stages_hung: u32,
+    /// Threads of abandoned stages that have not ended yet.
+    pub threads_abandoned: u32,
 }
 
 /// Key frames by cause.
@@ -102,10 +216,12 @@ pub struct KeyframeCounters {
     pub fir: u64,
     /// Because the app asked.
     pub app: u64,
-    /// Because a frame was lost between encoder and network.
+    /// Because a frame was lost between encoder and network, or packets that the OS refused.
     pub lost: u64,
     /// Because the picture changed its size.
     pub resize: u64,
+    /// Because another encoder, or a new instance of the same, came into use.
+    pub restart: u64,
     /// How often one was asked for, storms included.
     pub requests: u64,
 }
@@ -120,6 +236,8 @@ pub struct DropCounters {
     pub superseded: u64,
     /// Pictures: too much waited to be sent.
     pub backlog: u64,
+    /// Pictures: the bitrate is capped by the degradation ladder.
+    pub rate_capped: u64,
     /// Pictures: the encoder refused or failed.
     pub encode_failed: u64,
     /// Pictures: the encoder made nothing of them, to keep its rate.

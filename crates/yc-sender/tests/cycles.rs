@@ -5,8 +5,9 @@
 
 mod support;
 
-use std::fs;
+use std::time::Duration;
 
+use support::held::{held, held_after};
 use support::{PATIENCE, Receiver, params};
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_media::Resolution;
@@ -15,35 +16,13 @@ use yc_sender::{PreparedSender, SenderConfig};
 const WARM_UP: usize = 20;
 const CYCLES: usize = 200;
 
-/// What this process holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
-    threads: usize,
-    files: usize,
-    segments: usize,
-    resident_kib: usize,
-}
-
-fn held() -> Held {
-    let entries = |path: &str| fs::read_dir(path).unwrap().count();
-    let own = format!(" {} ", std::process::id());
-    let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    Held {
-        threads: entries("/proc/self/task"),
-        files: entries("/proc/self/fd"),
-        segments: segments.lines().filter(|line| line.contains(&own)).count()
-            + maps.lines().filter(|line| line.contains("SYSV") || line.contains("memfd:")).count(),
-        resident_kib: resident.trim().trim_end_matches(" kB").parse().unwrap(),
-    }
-}
-
 fn cycle(target: &CaptureTarget) {
     let mut receiver = Receiver::new();
     let capture = CaptureConfig::new(target.clone());
-    let prepared = PreparedSender::open(SenderConfig::default(), capture).unwrap();
+    let mut config = SenderConfig::default();
+    // This is about what is left behind, not about how soon a busy machine gets to it.
+    config.stop_deadline = Duration::from_secs(10);
+    let prepared = PreparedSender::open(config, capture).unwrap();
     let params = params(&prepared);
     let mut sender = prepared.start(params, receiver.address()).unwrap();
     assert!(receiver.frame(PATIENCE).unwrap().has_sps);
@@ -64,7 +43,7 @@ fn two_hundred_starts_and_stops_leave_nothing_behind() {
     for _ in 0..CYCLES {
         cycle(&target);
     }
-    let after = held();
+    let after = held_after(&before);
     println!("{CYCLES} start/stop cycles of {target}: before {before:?}, after {after:?}");
     assert_eq!(
         (after.threads, after.files, after.segments),

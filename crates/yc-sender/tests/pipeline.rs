@@ -8,9 +8,7 @@ use std::time::Duration;
 use support::{DrivenCapture, PATIENCE, Receiver, params};
 use yc_capture::{CaptureError, CaptureErrorKind, CaptureEvent, EndReason, PauseReason};
 use yc_media::Resolution;
-use yc_sender::{
-    PreparedSender, Sender, SenderConfig, SenderErrorKind, SenderEvent, SenderState, StopReason,
-};
+use yc_sender::{PreparedSender, Reason, Sender, SenderConfig, SenderErrorKind, SenderEvent, SenderState};
 
 fn start(config: SenderConfig) -> (Sender, support::Driver, Receiver) {
     let (capture, driver) = DrivenCapture::new(320, 180);
@@ -143,9 +141,9 @@ fn stopping_says_goodbye_and_may_be_repeated() {
     }
     assert!(goodbye);
     let event = wait_for(&sender, |event| matches!(event, SenderEvent::SenderStopped { .. }));
-    assert_eq!(event, SenderEvent::SenderStopped { reason: StopReason::Requested, detail: None });
+    assert_eq!(event, SenderEvent::SenderStopped { reason: Reason::Requested, detail: None });
     let status = sender.status();
-    assert_eq!((status.state, status.stop_reason), (SenderState::Stopped, Some(StopReason::Requested)));
+    assert_eq!((status.state, status.stop_reason), (SenderState::Stopped, Some(Reason::Requested)));
 }
 
 #[test]
@@ -169,7 +167,7 @@ fn a_closed_window_ends_the_share_with_its_reason() {
     wait_for(&sender, |event| *event == SenderEvent::SourcePaused);
     wait_for(&sender, |event| *event == SenderEvent::SourceResumed);
     let event = wait_for(&sender, |event| matches!(event, SenderEvent::SenderStopped { .. }));
-    assert_eq!(event, SenderEvent::SenderStopped { reason: StopReason::WindowClosed, detail: None });
+    assert_eq!(event, SenderEvent::SenderStopped { reason: Reason::WindowClosed, detail: None });
     assert!(sender.stop());
     assert_eq!(sender.status().state, SenderState::Stopped);
 }
@@ -181,7 +179,7 @@ fn a_broken_capture_ends_the_share_as_failed() {
     driver.deliver(CaptureEvent::Failed(error));
     let event = wait_for(&sender, |event| matches!(event, SenderEvent::SenderStopped { .. }));
     let SenderEvent::SenderStopped { reason, detail } = event else { unreachable!("just matched") };
-    assert_eq!(reason, StopReason::CaptureFailed);
+    assert_eq!(reason, Reason::CaptureDeviceLost);
     assert!(detail.unwrap().contains("device lost"));
     assert_eq!(sender.status().state, SenderState::Failed);
 }
@@ -220,7 +218,7 @@ fn a_receiver_that_is_not_there_is_told_and_does_not_end_the_share() {
     }
     let event = wait_for(&sender, |event| matches!(event, SenderEvent::TransportError { .. }));
     let SenderEvent::TransportError { reason, fatal, .. } = event else { unreachable!("just matched") };
-    assert_eq!((reason, fatal), ("peer_unreachable", false));
+    assert_eq!((reason, fatal), (Reason::PeerUnreachable, false));
     assert_ne!(sender.status().state, SenderState::Failed);
     assert!(sender.stop());
 }
@@ -244,4 +242,48 @@ fn what_cannot_be_opened_is_refused_by_its_stage() {
     let params = yc_rtp::StreamParams::new(1, 101, yc_rtp::CodecParams::Vp8, "test");
     let error = prepared.start(params, "127.0.0.1:9".parse().unwrap()).unwrap_err();
     assert_eq!(error.kind(), SenderErrorKind::Negotiation);
+}
+
+#[test]
+fn that_it_stopped_is_told_although_nobody_took_the_events_before() {
+    let (mut sender, driver, _receiver) = start(SenderConfig::default());
+    for n in 0..400 {
+        driver.deliver(CaptureEvent::Resized(Resolution::new(320 + n, 180).unwrap()));
+    }
+    assert!(sender.stop());
+    let events: Vec<_> = std::iter::from_fn(|| sender.next_event(Duration::ZERO)).collect();
+    let stopped = SenderEvent::SenderStopped { reason: Reason::Requested, detail: None };
+    assert_eq!(events.last(), Some(&stopped));
+    // The newest are kept last: what was lost for it is one of the oldest.
+    assert_eq!(events.len() as u64 + sender.status().events_lost, 401);
+}
+
+#[test]
+fn a_degraded_sender_stays_degraded_while_frames_leave() {
+    let mut config = SenderConfig::default();
+    config.frame_queue_capacity = 1;
+    let (mut sender, driver, mut receiver) = start(config);
+    let mut seed = 0;
+    let mut started = 0;
+    // Far more pictures than the queue takes, until the ladder goes down for it.
+    loop {
+        for _ in 0..20 {
+            seed += 1;
+            driver.picture(seed);
+        }
+        receiver.frame(PATIENCE).unwrap();
+        match sender.next_event(Duration::ZERO) {
+            Some(SenderEvent::SenderStarted { .. }) => started += 1,
+            Some(SenderEvent::DegradationChanged { level, .. }) if level > 0 => break,
+            _ => {}
+        }
+    }
+    for _ in 0..3 {
+        receiver.frame(PATIENCE).unwrap();
+        assert_eq!(sender.status().state, SenderState::Degraded);
+    }
+    assert!(sender.stop());
+    let events = std::iter::from_fn(|| sender.next_event(Duration::ZERO));
+    started += events.filter(|event| matches!(event, SenderEvent::SenderStarted { .. })).count();
+    assert_eq!(started, 1);
 }

@@ -166,9 +166,25 @@ fn a_bound_from_the_receiver_lowers_the_target() {
     remb.extend(((1u32 << 24) | (exponent << 18) | mantissa).to_be_bytes());
     remb.extend(SSRC.to_be_bytes());
     session.handle_datagram(at(0), &remb);
-    let Some(SessionAction::SetTarget(target)) = session.poll_action() else { panic!("no new target") };
-    assert_eq!(target.bitrate.as_kbps(), 1_000);
-    assert_eq!(session.target(), target);
+    let Some(SessionAction::Aim(goal)) = session.poll_action() else { panic!("no new goal") };
+    assert_eq!(goal.target.bitrate.as_kbps(), 1_000);
+    assert_eq!((session.goal(), goal.cap), (goal, None));
+}
+
+#[test]
+fn a_receiver_that_falls_silent_is_told_once_and_only_after_the_first_packet() {
+    let mut session = session(&SenderConfig::default());
+    (0..100).for_each(|second| session.handle_timeout(at(second * 1_000)));
+    assert_eq!(session.poll_action(), None, "nothing was sent that anybody could report of");
+    session.handle_frame(at(100_000), &frame(FrameKind::Key, 100_000, 1_000));
+    drain(&mut session, 100_000);
+    let silent: Vec<u64> = (101..150)
+        .filter(|second| {
+            session.handle_timeout(at(second * 1_000));
+            matches!(session.poll_action(), Some(SessionAction::ReceiverSilent(_)))
+        })
+        .collect();
+    assert_eq!(silent, [116], "15 s after the look at the first packet");
 }
 
 #[test]
@@ -191,4 +207,26 @@ fn no_byte_string_harms_the_session() {
         while session.poll_action().is_some() {}
     }
     assert!(!drain(&mut session, 20_000).is_empty());
+}
+
+#[test]
+fn after_refused_packets_one_key_frame_is_asked_for_as_soon_as_the_path_takes_packets_again() {
+    let mut session = session(&SenderConfig::default());
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 1_000));
+    drain(&mut session, 0);
+    session.handle_frame(at(1_000), &frame(FrameKind::Delta, 1_000, 4_000));
+    let mut datagram = Vec::new();
+    let mut refused = 0;
+    while let Some(transmit) = session.poll_transmit(at(1_000), &mut datagram) {
+        session.on_refused(transmit);
+        refused += u32::from(transmit != Transmit::Control);
+    }
+    assert!(refused > 2);
+    session.handle_timeout(at(1_010));
+    assert_eq!(session.poll_action(), None, "it would be lost as well");
+    session.handle_frame(at(2_000), &frame(FrameKind::Delta, 2_000, 4_000));
+    drain(&mut session, 2_000);
+    session.handle_timeout(at(2_001));
+    assert_eq!(session.poll_action(), Some(SessionAction::MakeKeyframe(KeyframeCause::Lost)));
+    assert_eq!(session.poll_action(), None);
 }

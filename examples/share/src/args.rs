@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use yc_capture::CaptureTarget;
+use yc_sender::ContentHint;
 
 use crate::faults::FaultArgs;
 
@@ -12,7 +13,7 @@ use crate::faults::FaultArgs;
 /// Exit codes: 0 the share ended as asked (or with its source, when that is a recording); 2 a bad argument or
 /// environment value; 3 the source cannot be captured or is gone; 4 no encoder works or the encoder failed;
 /// 5 the server refused (token, full room, negotiation); 6 the server or the receiver is out of reach or was
-/// lost.
+/// lost; 7 the machine is too busy; 1 a defect of ours.
 ///
 /// The environment variables of docs/configuration.md apply (YANKCORD_NATIVE_…).
 #[derive(Debug, Parser)]
@@ -50,6 +51,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     pub(crate) encoder: Option<String>,
 
+    /// What is shown, which says what gives way first under pressure: auto, text, motion. Default: the
+    /// environment's, else auto.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) content: Option<ContentHint>,
+
     /// Stop after this many seconds.
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<f64>,
@@ -80,6 +86,7 @@ pub(crate) struct Args {
     #[cfg(feature = "metrics")]
     #[arg(long, value_name = "ADDR", value_parser = crate::exporter::loopback)]
     pub(crate) metrics: Option<std::net::SocketAddr>,
+
     #[command(flatten)]
     pub(crate) faults: FaultArgs,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use yc_sender::{SenderError, SenderErrorKind, StopReason};
+use yc_sender::{Reason, ReasonStage, SenderError, SenderErrorKind};
 use yc_sfu::client::{ClientError, ClientErrorKind};
 
 /// An end that is not the one asked for.
@@ -12,13 +12,15 @@ pub(crate) struct Failure {
     pub(crate) code: u8,
     /// The stable word for it in JSON.
     pub(crate) kind: &'static str,
+    /// The stable code of why: the sender's own where it ended by itself, else the kind.
+    pub(crate) reason: &'static str,
     /// In words.
     pub(crate) message: String,
 }
 
 impl Failure {
     pub(crate) fn new(code: u8, kind: &'static str, message: impl Display) -> Self {
-        Self { code, kind, message: message.to_string() }
+        Self { code, kind, reason: kind, message: message.to_string() }
     }
 
     pub(crate) fn usage(message: impl Display) -> Self {
@@ -30,20 +32,21 @@ impl Failure {
     }
 
     /// The share ended by itself for `reason`; `None` where that is a good end.
-    pub(crate) fn of_stop(reason: StopReason, detail: Option<String>) -> Option<Self> {
-        let (code, kind) = match reason {
-            StopReason::Requested | StopReason::EndOfFile => return None,
-            StopReason::WindowClosed | StopReason::MonitorRemoved => (3, "source_gone"),
-            StopReason::CaptureFailed => (3, "capture"),
-            StopReason::EncodeFailed => (4, "encoder"),
-            StopReason::TransportFailed => (6, "transport"),
+    pub(crate) fn of_stop(reason: Reason, detail: Option<String>) -> Option<Self> {
+        let (code, kind) = match (reason, reason.stage()) {
+            (Reason::Requested | Reason::EndOfFile, _) => return None,
+            (Reason::WindowClosed | Reason::MonitorRemoved, _) => (3, "source_gone"),
+            (_, ReasonStage::Capture) => (3, "capture"),
+            (_, ReasonStage::Encoder) => (4, "encoder"),
+            (_, ReasonStage::Transport) => (6, "transport"),
+            (_, ReasonStage::Load) => (7, "overloaded"),
             _ => (1, "internal"),
         };
         let message = match detail {
             Some(detail) => format!("the share ended ({reason}): {detail}"),
             None => format!("the share ended: {}", reason.code().replace('_', " ")),
         };
-        Some(Self::new(code, kind, message))
+        Some(Self { reason: reason.code(), ..Self::new(code, kind, message) })
     }
 }
 
@@ -55,7 +58,7 @@ impl From<SenderError> for Failure {
             SenderErrorKind::Encode => Self::new(4, "encoder", error),
             SenderErrorKind::Negotiation => Self::new(5, "negotiation", error),
             SenderErrorKind::Transport => Self::new(6, "transport", error),
-            SenderErrorKind::Resources => Self::new(1, "resources", error),
+            SenderErrorKind::Resources | SenderErrorKind::Stopped => Self::new(1, "resources", error),
         }
     }
 }

@@ -4,7 +4,6 @@ mod args;
 #[cfg(feature = "metrics")]
 mod exporter;
 mod failure;
-#[expect(dead_code, reason = "share.rs opens through it once it opens a list of backends")]
 mod faults;
 mod list;
 #[cfg(feature = "metrics")]

@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use yc_sender::{SenderState, SenderStatus};
+use yc_sender::{LatencySummary, SenderState, SenderStatus};
 
 /// The media type of [`text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +29,7 @@ pub(crate) fn text(status: Option<&SenderStatus>) -> Result<String, fmt::Error> 
 /// The table. What has no value yet has no sample.
 fn families(s: &SenderStatus) -> Vec<Family> {
     let (dropped, key_frames, feedback, startup) = (&s.dropped, &s.key_frames, &s.feedback, &s.startup);
+    let life = &s.lifecycle;
     let is = |state| Some(f64::from(u8::from(s.state == state)));
     vec![
         Family::info(
@@ -48,9 +49,47 @@ fn families(s: &SenderStatus) -> Vec<Family> {
             [
                 ("starting", is(SenderState::Starting)),
                 ("running", is(SenderState::Running)),
+                ("degraded", is(SenderState::Degraded)),
+                ("stopping", is(SenderState::Stopping)),
                 ("stopped", is(SenderState::Stopped)),
                 ("failed", is(SenderState::Failed)),
             ],
+        ),
+        Family::gauge(
+            "degradation_level",
+            "How many steps the degradation ladder went down.",
+            Some(f64::from(s.degradation.level)),
+        ),
+        Family::gauges(
+            "degradation_time",
+            "Time spent in each level of the degradation ladder.",
+            "level",
+            [
+                ("0", Some(s.degradation.in_level_ms[0] as f64 / 1_000.0)),
+                ("1", Some(s.degradation.in_level_ms[1] as f64 / 1_000.0)),
+                ("2", Some(s.degradation.in_level_ms[2] as f64 / 1_000.0)),
+                ("3", Some(s.degradation.in_level_ms[3] as f64 / 1_000.0)),
+            ],
+        )
+        .in_seconds(),
+        Family::counters(
+            "fallback_steps",
+            "Steps of the retreat from backends that failed, and back.",
+            "step",
+            [
+                ("restart_encoder", life.encoder_restarts.into()),
+                ("next_encoder", life.encoder_switches.into()),
+                ("restart_capture", life.capture_restarts.into()),
+                ("next_capture", life.capture_switches.into()),
+                ("preferred", life.went_back.into()),
+                ("browser", life.gave_up.into()),
+            ],
+        ),
+        Family::counter("stages_hung", "Calls that did not return in time.", life.stages_hung.into()),
+        Family::gauge(
+            "threads_abandoned",
+            "Threads of abandoned stages that have not ended yet.",
+            Some(life.threads_abandoned.into()),
         ),
         Family::gauge("uptime", "Time since the start.", Some(s.uptime_ms as f64 / 1_000.0)).in_seconds(),
         Family::gauges(
@@ -76,6 +115,7 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("queue_full", dropped.queue_full),
                 ("superseded", dropped.superseded),
                 ("backlog", dropped.backlog),
+                ("rate_capped", dropped.rate_capped),
                 ("encode_failed", dropped.encode_failed),
                 ("skipped_by_encoder", dropped.skipped_by_encoder),
                 ("during_send", dropped.during_send),
@@ -92,6 +132,7 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("app", key_frames.app),
                 ("lost", key_frames.lost),
                 ("resize", key_frames.resize),
+                ("restart", key_frames.restart),
             ],
         ),
         Family::counter("key_frame_requests", "How often a key frame was asked for.", key_frames.requests),
@@ -116,6 +157,12 @@ fn families(s: &SenderStatus) -> Vec<Family> {
             Some(seconds(s.encode_ms_max)),
         )
         .in_seconds(),
+        latency("queue_latency", "From the capture until the encoder's thread took it.", &s.latency.queue),
+        latency("convert_latency", "To convert and scale a picture.", &s.latency.convert),
+        latency("encode_latency", "To encode a picture.", &s.latency.encode),
+        latency("packetize_latency", "From the encoder until the packets waited.", &s.latency.packetize),
+        latency("send_latency", "From then until the last packet left.", &s.latency.send),
+        latency("total_latency", "From the capture until the last packet left.", &s.latency.total),
         Family::gauge("quantizer", "The mean quantizer of the last picture.", s.quantizer.map(f64::from)),
         Family::gauges(
             "encoded_size",
@@ -168,6 +215,16 @@ fn families(s: &SenderStatus) -> Vec<Family> {
         .unit(other("bits_per_second")),
         Family::counter("events_lost", "Events that nobody took.", s.events_lost),
     ]
+}
+
+/// Percentiles of the last minute, made by the sender.
+fn latency(name: &'static str, help: &'static str, of: &LatencySummary) -> Family {
+    let quantiles = [
+        ("0.5", Some(seconds(of.p50_ms))),
+        ("0.95", Some(seconds(of.p95_ms))),
+        ("0.99", Some(seconds(of.p99_ms))),
+    ];
+    Family::gauges(name, help, "quantile", quantiles).in_seconds()
 }
 
 fn seconds(millis: f32) -> f64 {
@@ -320,6 +377,12 @@ pub(crate) mod tests {
             format!("yc_sender_sent_bytes_total {}", status.bytes_sent),
             "yc_sender_key_frames_total{cause=\"start\"} 1".to_owned(),
             "yc_sender_frames_dropped_total{cause=\"during_send\"} 0".to_owned(),
+            "yc_sender_degradation_level 0.0".to_owned(),
+            "yc_sender_fallback_steps_total{step=\"restart_encoder\"} 0".to_owned(),
+            format!(
+                "yc_sender_encode_latency_seconds{{quantile=\"0.5\"}} {:?}",
+                f64::from(status.latency.encode.p50_ms) / 1_000.0
+            ),
             "yc_sender_state{state=\"stopped\"} 1.0".to_owned(),
             "yc_sender_state{state=\"running\"} 0.0".to_owned(),
             "yc_sender_encoded_size_pixels{side=\"width\"} 320.0".to_owned(),

@@ -49,6 +49,15 @@ impl Output {
             SenderEvent::EncodeError { detail, .. } | SenderEvent::TransportError { detail, .. } => {
                 eprintln!("yc-share: {detail}");
             }
+            SenderEvent::FallbackTriggered { from, to, reason, detail, .. } => {
+                eprintln!("yc-share: {from} is left for {to} ({reason}): {detail}");
+            }
+            SenderEvent::FallbackCompleted { to, took_ms, .. } => {
+                println!("{to} took over after {took_ms} ms.");
+            }
+            SenderEvent::DegradationChanged { level, cause, .. } => {
+                println!("Degradation level {level} of 3 ({cause}).");
+            }
             SenderEvent::SourceResized { size } => println!("The source is now {size}."),
             SenderEvent::SourcePaused => {
                 println!("The source shows nothing for now; its last picture stands.")
@@ -120,9 +129,13 @@ fn status_line(status: &SenderStatus) -> String {
     let size = status.encoded_size.map_or_else(|| "-".to_owned(), |size| size.to_string());
     let qp = status.quantizer.map_or_else(|| "-".to_owned(), |qp| qp.to_string());
     let rtt = status.feedback.rtt_ms.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.0} ms"));
+    let level = match status.degradation.level {
+        0 => String::new(),
+        level => format!("  level {level}"),
+    };
     let drops = status.dropped.queue_full + status.dropped.superseded + status.dropped.backlog;
     format!(
-        "{size} {:>3} fps {:>6} kbit/s  qp {qp}  encode {:.1} ms  key frames {}  dropped {drops}  rtt {rtt}",
+        "{size} {:>3} fps {:>6} kbit/s  qp {qp}  encode {:.1} ms  key frames {}  dropped {drops}  rtt {rtt}{level}",
         status.fps, status.bitrate_kbps, status.encode_ms, status.key_frames.total,
     )
 }

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use yc_capture::{CaptureConfig, clock};
 use yc_media::{Bitrate, CaptureTime, FrameRate};
-use yc_sender::{PreparedSender, Sender, SenderConfig, SenderEvent, SenderStatus};
+use yc_sender::{Backends, PreparedSender, ProducerState, Sender, SenderConfig, SenderEvent, SenderStatus};
 use yc_sfu::client::{ClientConfig, ClientEvent, Events, SignalClient};
 use yc_sfu::messages::{ClientDiagnostic, NativeSenderOffer, Notification, OfferedCodec, Role};
 use yc_sfu::{NativeSession, SessionRules};
@@ -18,6 +19,7 @@ use crate::args::Args;
 #[cfg(feature = "metrics")]
 use crate::exporter::Exporter;
 use crate::failure::Failure;
+use crate::faults::Injection;
 use crate::output::Output;
 use crate::trace::TracedCapture;
 
@@ -49,9 +51,10 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     };
 
     // Opening the source and the encoder takes as long as reaching the server: do both at once.
+    let injection = Arc::new(Injection::new(&args.faults));
     let opening = tokio::task::spawn_blocking({
-        let args = CaptureOptions::of(&args)?;
-        move || open(config, args)
+        let (args, injection) = (CaptureOptions::of(&args)?, Arc::clone(&injection));
+        move || open(config, args, &injection)
     });
     let joining = async {
         let rules = SessionRules::default().with_plain_rtp(args.allow_plain_rtp);
@@ -71,7 +74,14 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     let negotiated = clock::now();
     describe(output, &session, &prepared, [begun, ready, negotiated]);
 
-    let mut sender = prepared.start(session.stream.clone(), session.rtp_target)?;
+    // A capture that hangs in starting must not keep the server waiting for our pings.
+    let (stream, target) = (session.stream.clone(), session.rtp_target);
+    let starting = tokio::task::spawn_blocking({
+        let injection = Arc::clone(&injection);
+        move || prepared.start_through(stream, target, |transport| injection.transport(transport))
+    });
+    let mut sender = starting.await.map_err(|error| Failure::new(1, "internal", error))??;
+    sender.set_producer_state(ProducerState::Open);
     let on_status = |status: &SenderStatus| {
         output.status(status);
         #[cfg(feature = "metrics")]
@@ -81,23 +91,32 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     };
     let end = watch_over(&args, output, &on_status, &sender, &mut signals, &mut stopped).await;
     sender.stop();
-    if let Err(failure) = &end
+    let status = sender.status();
+    let reason = match &end {
+        Ok(()) => status.stop_reason.map_or("requested", yc_sender::Reason::code),
+        Err(failure) => failure.reason,
+    };
+    output.stopped(reason, end.as_ref().err().map(|failure| failure.message.as_str()), &status);
+    // A server that hangs must not keep anybody from what comes after the share.
+    let _ = timeout(GOODBYE, say_goodbye(client, end.as_ref().err(), &status)).await;
+    end
+}
+
+/// How long the goodbye to the server may take. It sees that we are gone without one, too.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Tells the server why the share failed, if it did, and leaves.
+async fn say_goodbye(client: SignalClient, failure: Option<&Failure>, status: &SenderStatus) {
+    if let Some(failure) = failure
         && failure.kind != "connection_lost"
     {
         let mut diagnostic = ClientDiagnostic::new("sender_stopped");
-        diagnostic.reason_code = Some(failure.kind.to_owned());
-        diagnostic.encoder_backend = Some(sender.status().encoder_backend.to_owned());
+        diagnostic.reason_code = Some(failure.reason.to_owned());
+        diagnostic.encoder_backend = Some(status.encoder_backend.to_owned());
         // The server learns why; that it cannot be told is no second failure.
         let _ = client.client_diagnostic(diagnostic).await;
     }
     client.close().await;
-    let status = sender.status();
-    let reason = match &end {
-        Ok(()) => status.stop_reason.map_or("requested", yc_sender::StopReason::code),
-        Err(failure) => failure.kind,
-    };
-    output.stopped(reason, end.as_ref().err().map(|failure| failure.message.as_str()), &status);
-    end
 }
 
 /// Watches the running share until something ends it.
@@ -129,6 +148,7 @@ async fn watch_over(
             }
             signal = signals.next() => match signal {
                 Some(ClientEvent::Notification(Notification::NativeSessionClosed { reason, .. })) => {
+                    sender.set_producer_state(ProducerState::Closed);
                     return Err(Failure::lost(format!("the server closed the session: {reason:?}")));
                 }
                 Some(ClientEvent::Notification(_)) => {}
@@ -158,13 +178,20 @@ impl CaptureOptions {
     }
 }
 
-fn open(config: SenderConfig, options: CaptureOptions) -> Result<PreparedSender, Failure> {
-    let Some(file) = options.trace else {
-        return Ok(PreparedSender::open(config, options.capture)?);
-    };
-    let opened = yc_capture::open(&options.capture.with_frame_rate(config.frame_rate))
-        .map_err(yc_sender::SenderError::from)?;
-    Ok(PreparedSender::with_capture(config, Box::new(TracedCapture::new(opened.backend, file)))?)
+fn open(
+    config: SenderConfig,
+    options: CaptureOptions,
+    injection: &Injection,
+) -> Result<PreparedSender, Failure> {
+    let mut backends = injection.backends(Backends::compiled_in(&config, options.capture)?);
+    if let Some(file) = options.trace {
+        backends = backends.map_captures(move |_, capture| match file.try_clone() {
+            Ok(file) => Box::new(TracedCapture::new(capture, file)),
+            // The share matters more than its trace.
+            Err(_) => capture,
+        });
+    }
+    Ok(PreparedSender::open_from(config, backends)?)
 }
 
 /// The environment first, then the command line.
@@ -178,6 +205,7 @@ fn sender_config(args: &Args) -> Result<SenderConfig, Failure> {
             names => names.split(',').map(|name| name.trim().to_owned()).collect(),
         };
     }
+    config.degradation.content = args.content.unwrap_or(config.degradation.content);
     config.validate().map_err(Failure::usage)?;
     Ok(config)
 }

@@ -27,7 +27,7 @@ pub struct DegradationConfig {
     /// The longest that `hold_better` becomes by doubling, each time that a step back up proved wrong; at
     /// least `hold_better`, at most 600 s. Default: 60 s.
     pub max_hold_better: Duration,
-    /// Time to convert and encode, as a part of the frame interval, 0.05 to 1.0. Default: 0.9 and 0.6.
+    /// Time to convert and encode, as a part of the frame interval, 0.05 to 1.0. Default: 0.9 and 0.75.
     pub encode_load: Threshold<f32>,
     /// Mean of the older pictures that wait when the encoder takes the newest, 0.05 to 64 pictures.
     /// Default: 1.5 and 0.75.
@@ -119,7 +119,7 @@ impl Default for DegradationConfig {
             hold_worse: Duration::from_secs(1),
             hold_better: Duration::from_secs(5),
             max_hold_better: Duration::from_secs(60),
-            encode_load: Threshold::new(0.9, 0.6),
+            encode_load: Threshold::new(0.9, 0.75),
             queue_average: Threshold::new(1.5, 0.75),
             queue_peak: Threshold::new(3.5, 2.0),
             send_drops: Threshold::new(3.0, 0.5),

@@ -2,6 +2,7 @@
 
 mod degradation;
 mod env;
+mod resilience;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use yc_media::{Bitrate, Codec, FrameRate, Resolution};
 
 pub use degradation::{ContentHint, DegradationConfig, Threshold};
+pub use resilience::{DropTolerance, FailureConfig, RetreatConfig, Tolerance, WatchdogConfig};
 
 /// How a sender behaves. Start from [`SenderConfig::default`] or [`SenderConfig::from_env`] and change what
 /// differs.
@@ -40,7 +42,14 @@ pub struct SenderConfig {
     pub pacing: PacingConfig,
     /// When the picture gives way under pressure, and by how much.
     pub degradation: DegradationConfig,
-    /// How long stopping waits for the threads, in all, before it abandons them. Default: 250 ms.
+    /// How much of what may pass is borne before it counts as a failure.
+    pub failures: FailureConfig,
+    /// How the sender goes from a backend that failed to the next.
+    pub retreat: RetreatConfig,
+    /// How long one call into a stage may take before its thread is abandoned.
+    pub watchdog: WatchdogConfig,
+    /// How long stopping may take in all: a thread that has not ended shortly before is abandoned. 50 ms to
+    /// 10 s. Default: 250 ms.
     pub stop_deadline: Duration,
     /// Sends here instead of where the negotiation said. For a debug harness only. Default: none.
     pub rtp_target: Option<SocketAddr>,
@@ -118,6 +127,9 @@ impl Default for SenderConfig {
                 max_backlog: Duration::from_millis(200),
             },
             degradation: DegradationConfig::default(),
+            failures: FailureConfig::default(),
+            retreat: RetreatConfig::default(),
+            watchdog: WatchdogConfig::default(),
             stop_deadline: Duration::from_millis(250),
             rtp_target: None,
             diagnostic_mirror: None,
@@ -178,58 +190,74 @@ impl SenderConfig {
     ///
     /// If a field is out of its bounds: the error names it, its value and its bounds.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok: bool, name: &'static str, value: String, bounds: &'static str| {
-            if ok { Ok(()) } else { Err(ConfigError::new(name, value, bounds)) }
-        };
         check(
             (1..=64).contains(&self.frame_queue_capacity),
             "frame_queue_capacity",
-            self.frame_queue_capacity.to_string(),
+            || self.frame_queue_capacity.to_string(),
             "1 to 64 frames",
         )?;
         check(
             (256..=1_460).contains(&self.max_packet_len),
             "max_packet_len",
-            self.max_packet_len.to_string(),
+            || self.max_packet_len.to_string(),
             "256 to 1460 bytes",
         )?;
         check(
             (30_000..=200_000_000).contains(&self.bitrate.as_bps()),
             "bitrate",
-            format!("{} bit/s", self.bitrate.as_bps()),
+            || format!("{} bit/s", self.bitrate.as_bps()),
             "30 kbit/s to 200000 kbit/s",
         )?;
         check(
             (0.01..=1.0).contains(&self.keyframes.bitrate_share),
             "keyframes.bitrate_share",
-            self.keyframes.bitrate_share.to_string(),
+            || self.keyframes.bitrate_share.to_string(),
             "0.01 to 1.0",
         )?;
         check(
             (1.0..=100.0).contains(&self.pacing.factor),
             "pacing.factor",
-            self.pacing.factor.to_string(),
+            || self.pacing.factor.to_string(),
             "1.0 to 100.0",
         )?;
         let repeat = self.still.repeat_interval;
         check(
             (Duration::from_millis(10)..=Duration::from_secs(1)).contains(&repeat),
             "still.repeat_interval",
-            format!("{repeat:?}"),
+            || format!("{repeat:?}"),
             "10 ms to 1 s",
         )?;
         let refine = self.still.refine_interval;
         check(
             (Duration::from_millis(4)..=Duration::from_secs(1)).contains(&refine),
             "still.refine_interval",
-            format!("{refine:?}"),
+            || format!("{refine:?}"),
             "4 ms to 1 s",
         )?;
+        let stop = self.stop_deadline;
+        check(
+            (Duration::from_millis(50)..=Duration::from_secs(10)).contains(&stop),
+            "stop_deadline",
+            || format!("{stop:?}"),
+            "50 ms to 10 s",
+        )?;
         self.degradation.validate()?;
+        self.failures.validate()?;
+        self.retreat.validate()?;
+        self.watchdog.validate()?;
         let Some(mirror) = &self.diagnostic_mirror else { return Ok(()) };
-        check(MIRROR_BUILT_IN, "diagnostic_mirror", mirror.to_string(), MIRROR_NOT_BUILT_IN)?;
-        check(may_be_mirrored_to(mirror), "diagnostic_mirror", mirror.to_string(), MIRROR_TARGETS)
+        check(MIRROR_BUILT_IN, "diagnostic_mirror", || mirror.to_string(), MIRROR_NOT_BUILT_IN)?;
+        check(may_be_mirrored_to(mirror), "diagnostic_mirror", || mirror.to_string(), MIRROR_TARGETS)
     }
+}
+
+fn check(
+    ok: bool,
+    name: &'static str,
+    value: impl FnOnce() -> String,
+    bounds: &'static str,
+) -> Result<(), ConfigError> {
+    if ok { Ok(()) } else { Err(ConfigError::new(name, value(), bounds)) }
 }
 
 /// Whether this build can mirror. One that cannot refuses to be told to, so that nobody waits in vain.
@@ -322,6 +350,12 @@ mod tests {
         config.max_packet_len = 1_200;
         config.still.repeat_interval = Duration::from_secs(2);
         assert!(config.validate().is_err());
+        config.still.repeat_interval = Duration::from_secs(1);
+        config.retreat.max_cool_down = Duration::from_secs(1);
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "retreat.max_cool_down=\"1s\" is not allowed: cool_down to 24 h"
+        );
     }
 
     #[test]

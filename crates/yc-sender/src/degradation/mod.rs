@@ -53,11 +53,14 @@ pub(crate) struct Ladder {
 
 /// A step of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LevelChange {
-    pub(crate) from: u8,
-    pub(crate) to: u8,
+#[non_exhaustive]
+pub struct LevelChange {
+    /// The level before.
+    pub from: u8,
+    /// The level now.
+    pub to: u8,
     /// Of a step down, why; of a step back up, why the level that is left was entered.
-    pub(crate) cause: PressureCause,
+    pub cause: PressureCause,
 }
 
 /// What the present level leaves of a target.

@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(judge(|_| {}), none);
 
         let encode = |load| judge(|p| p.encode_load = load);
-        assert_eq!([encode(0.59), encode(0.6), encode(0.9)], [none, between, between]);
+        assert_eq!([encode(0.74), encode(0.75), encode(0.9)], [none, between, between]);
         assert_eq!(encode(0.91).0, Some(PressureCause::EncodeTime));
 
         let average = |pictures| judge(|p| p.queue_average = pictures);

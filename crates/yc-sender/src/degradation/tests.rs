@@ -140,7 +140,7 @@ fn each_pressure_leads_down_by_its_own_cause_and_its_end_back_up() {
     let network = |kbps| PressureSample { available: Some(Bitrate::kbps(kbps)), ..calm() };
     let backlog = |ms| PressureSample { backlog: Duration::from_millis(ms), ..calm() };
     for (worse, between, better, cause) in [
-        (encoding(0.95), encoding(0.7), encoding(0.4), PressureCause::EncodeTime),
+        (encoding(0.95), encoding(0.8), encoding(0.4), PressureCause::EncodeTime),
         (encoding(2.0), encoding(0.8), encoding(0.1), PressureCause::EncodeTime),
         (
             PressureSample { takes: 4, waiting: 7, ..calm() },

@@ -364,7 +364,7 @@ const KINDS: &[(FaultKind, &str)] = &[
     (FaultKind::Failed, "failed"),
 ];
 
-/// As `StopReason` calls them.
+/// As `Reason` calls them.
 const REASONS: &[(EndReason, &str)] = &[
     (EndReason::WindowClosed, "window_closed"),
     (EndReason::MonitorRemoved, "monitor_removed"),

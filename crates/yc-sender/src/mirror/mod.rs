@@ -36,7 +36,6 @@ struct Counts {
     failed: AtomicU64,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the status does not show it yet"))]
 impl MirrorTally {
     pub(crate) fn counters(&self) -> MirrorCounters {
         MirrorCounters {
@@ -53,7 +52,6 @@ impl MirrorTally {
 ///
 /// If the OS gives no socket or no thread, or `target` is not a loopback address.
 #[cfg(feature = "native-diagnostic-udp-mirror")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline does not mirror yet"))]
 pub(crate) fn mirrored(
     transport: Box<dyn PacketTransport>,
     target: Option<SocketAddr>,
@@ -68,7 +66,6 @@ pub(crate) fn mirrored(
 /// `transport` as it is: this build cannot mirror, and [`SenderConfig::validate`](crate::SenderConfig::validate)
 /// refuses a target.
 #[cfg(not(feature = "native-diagnostic-udp-mirror"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline does not mirror yet"))]
 pub(crate) fn mirrored(
     transport: Box<dyn PacketTransport>,
     _target: Option<SocketAddr>,

@@ -1,97 +1,200 @@
 //! The encoder's thread: the newest picture, or the last one once more, into access units.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, TrySendError};
-use yc_capture::CaptureBackend;
-use yc_encode::{Converter, EncodeError, FrameOptions, VideoEncoderBackend};
-use yc_media::{CaptureTime, EncodedFrame, RateTarget, VideoFrame};
+use crossbeam_channel::Receiver;
+use yc_encode::{
+    Converter, EncodeError, EncodeErrorKind, EncoderConfig, FrameInput, FrameOptions, VideoEncoderBackend,
+};
+use yc_media::{CaptureTime, Damage, EncodedFrame, RateTarget, VideoFrame};
 
 use super::now;
-use super::shared::{Orders, Shared};
+use super::shared::{Encoded, Orders, Report, Shared};
+use super::stage::{Call, Stage};
 use crate::cadence::Cadence;
-use crate::failure::{self, Action};
+use crate::failure::{self, Failure, RollingWindow, Severity};
 use crate::queue::Taken;
-use crate::{KeyframeCause, SenderConfig, SenderEvent};
+use crate::token_bucket::TokenBucket;
+use crate::{Goal, KeyframeCause, OpenEncoder, SenderConfig, SenderEvent};
 
 /// The encoding side: converter, encoder, and when a still picture is encoded again.
 #[derive(Debug)]
-pub(crate) struct Encoding {
+struct Encoding<'a> {
+    shared: &'a Shared,
+    stage: &'a Stage,
     converter: Converter,
     encoder: Box<dyn VideoEncoderBackend>,
+    accepts: &'static [FrameInput],
     cadence: Cadence,
     target: RateTarget,
-    encoded: Sender<EncodedFrame>,
+    /// The bound that the degradation ladder sets, where it does.
+    cap: Option<TokenBucket>,
+    cap_burst: Duration,
     /// The last picture as the encoder took it: what a still screen repeats.
     last: Option<VideoFrame>,
-    last_time: CaptureTime,
     /// A captured picture that waits until there is room to send it.
     postponed: Option<VideoFrame>,
+    /// What the screen showed when this encoder came into use: it begins with that unless something newer comes.
+    seed: Option<VideoFrame>,
     keyframe: Option<KeyframeCause>,
+    /// Whether an access unit came out yet.
+    proven: bool,
 }
 
 /// How often the encoding side looks again while something waits for room to be sent.
 const BACKLOG_POLL: Duration = Duration::from_millis(5);
 /// How long the encoding side waits for a first picture before it looks around again.
 const IDLE_POLL: Duration = Duration::from_secs(1);
-/// One tick of the RTP clock, rounded up: capture times that differ by less share a timestamp.
-const ONE_TICK: Duration = Duration::from_nanos(11_112);
 
-impl Encoding {
-    pub(crate) fn new(
-        config: &SenderConfig,
-        target: RateTarget,
-        converter: Converter,
+/// Owns one encoder from opening to closing. It encodes once told to begin, until the sender stops, the stage
+/// is revoked or the encoder fails.
+pub(super) fn run_encode(
+    shared: &Arc<Shared>,
+    stage: &Stage,
+    sender: &SenderConfig,
+    open: &OpenEncoder,
+    config: &EncoderConfig,
+    begin: &Receiver<KeyframeCause>,
+) {
+    let _span = tracing::debug_span!("encoder", generation = stage.generation).entered();
+    let opened = stage.call(Call::Open, || open(config).map(|encoder| (encoder.info().clone(), encoder)));
+    let (info, encoder) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return shared.report(Report::EncoderOpened(stage.generation, Err(error))),
+    };
+    let accepts = info.accepts;
+    shared.report(Report::EncoderOpened(stage.generation, Ok(info)));
+    // Nobody begins with an encoder that is no longer wanted.
+    let Ok(cause) = begin.recv() else { return stage.call(Call::Drop, || drop(encoder)) };
+
+    let mut encoding = Encoding::new(shared, stage, sender, encoder, accepts, cause);
+    let mut refused = RollingWindow::new(sender.failures.encode_errors);
+    let mut told: Option<EncodeErrorKind> = None;
+    let failed = loop {
+        let captured = match shared.queue.take_unless(encoding.timeout(now()), || stage.is_revoked()) {
+            Taken::Closed => break None,
+            Taken::Nothing => None,
+            Taken::Frame { frame, superseded } => {
+                let mut stats = shared.metrics().encode();
+                stats.superseded += superseded as u64;
+                stats.pressure.on_take(superseded as u32);
+                Some(frame)
+            }
+        };
+        let result = encoding.obey().and_then(|()| encoding.step(captured));
+        let error = match result {
+            Ok(encoded) => {
+                told = told.filter(|_| !encoded);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if stage.is_revoked() {
+            break None;
+        }
+        shared.metrics().encode().failed += 1;
+        let failure = Failure::Encode(error.kind());
+        let verdict = failure::judge(failure);
+        let fatal = verdict.severity == Severity::Fatal;
+        // Each kind once in a row: a source of a bad size is refused thirty times a second.
+        if told.replace(error.kind()) != Some(error.kind()) {
+            shared.emit(SenderEvent::EncodeError {
+                reason: verdict.reason,
+                detail: error.to_string(),
+                fatal,
+            });
+        }
+        if fatal {
+            break Some((failure, error.to_string()));
+        }
+        if refused.note(now()) {
+            break Some((Failure::EncodeErrors, error.to_string()));
+        }
+    };
+    if let Some((failure, detail)) = failed {
+        shared.report(Report::EncoderFailed(stage.generation, failure, detail));
+    }
+    stage.call(Call::Drop, || drop(encoding));
+}
+
+impl<'a> Encoding<'a> {
+    fn new(
+        shared: &'a Shared,
+        stage: &'a Stage,
+        sender: &SenderConfig,
         encoder: Box<dyn VideoEncoderBackend>,
-        encoded: Sender<EncodedFrame>,
+        accepts: &'static [FrameInput],
+        cause: KeyframeCause,
     ) -> Self {
+        let Goal { target, cap } = shared.goal();
+        let (at, burst) = (now(), sender.degradation.cap_burst);
         Self {
-            converter,
+            shared,
+            stage,
+            converter: Converter::new(),
             encoder,
-            cadence: Cadence::new(config.still, config.frame_rate.interval()),
+            accepts,
+            cadence: Cadence::new(sender.still, target.frame_rate.interval()),
             target,
-            encoded,
+            cap: cap.map(|rate| TokenBucket::new(rate, burst, at)),
+            cap_burst: burst,
             last: None,
-            last_time: CaptureTime::default(),
             postponed: None,
-            keyframe: Some(KeyframeCause::Start),
+            seed: shared.last_captured().map(|frame| frame.repeated_at(at)),
+            keyframe: Some(cause),
+            proven: false,
         }
     }
 
     /// How long to wait for a new picture before something else is due.
     fn timeout(&self, now: CaptureTime) -> Duration {
+        if self.seed.is_some() {
+            return Duration::ZERO;
+        }
         if self.postponed.is_some() {
-            return BACKLOG_POLL;
+            let paid = self.cap.as_ref().map_or(now, |cap| cap.next_ready(now));
+            return paid.saturating_since(now).max(BACKLOG_POLL);
         }
         self.cadence.due_at().map_or(IDLE_POLL, |due| due.saturating_since(now))
     }
 
-    /// Encodes what is due: a captured picture, a wanted key frame, or the last picture once more.
-    fn step(&mut self, shared: &Shared, captured: Option<VideoFrame>) -> Result<(), EncodeError> {
-        if let Some(frame) = captured {
+    /// Encodes what is due: a captured picture, a wanted key frame, or the last picture once more. Answers
+    /// whether it did.
+    fn step(&mut self, captured: Option<VideoFrame>) -> Result<bool, EncodeError> {
+        let shared = self.shared;
+        let seed = self.seed.take().map(|frame| frame.with_damage(Damage::Full));
+        if let Some(frame) = captured.or(seed) {
             if let Some(older) = self.postponed.take() {
-                shared.metrics().encode().backlog += 1;
+                shared.metrics().encode().on_postponed(!shared.backlog_is_full());
                 self.postponed = Some(frame.clone().with_damage(older.damage().merge(frame.damage())));
             } else {
                 self.postponed = Some(frame);
             }
         }
-        if shared.backlog_is_full() {
-            return Ok(());
-        }
         let started = now();
+        if shared.backlog_is_full() || self.cap.as_ref().is_some_and(|cap| !cap.ready(started)) {
+            return Ok(false);
+        }
         if let Some(frame) = self.postponed.take() {
-            let picture =
-                self.converter.prepare(&frame, self.encoder.info().accepts, self.target.resolution)?;
+            let Self { converter, accepts, target, .. } = self;
+            let picture = self.stage.call(Call::Convert, || {
+                let _span = tracing::trace_span!("convert").entered();
+                converter.prepare(&frame, accepts, target.resolution)
+            })?;
+            let waited = started.saturating_since(frame.captured_at());
+            let converted = now();
+            shared.metrics().encode().on_converted(started, waited, converted.saturating_since(started));
             // The captured memory goes back to its pool before the encoder runs.
             drop(frame);
             self.cadence.on_fresh(started);
-            return self.encode(shared, picture, started);
+            self.encode(picture, started, converted)?;
+            return Ok(true);
         }
-        let Some(last) = &self.last else { return Ok(()) };
+        let Some(last) = &self.last else { return Ok(false) };
         let wanted = self.keyframe.is_some();
         if !wanted && self.cadence.due_at().is_none_or(|due| due > started) {
-            return Ok(());
+            return Ok(false);
         }
         let picture = last.repeated_at(started);
         if wanted {
@@ -100,101 +203,87 @@ impl Encoding {
             self.cadence.on_repeat(started);
         }
         shared.metrics().encode().repeated += 1;
-        self.encode(shared, picture, started)
+        self.encode(picture, started, started)?;
+        Ok(true)
     }
 
     fn encode(
         &mut self,
-        shared: &Shared,
         picture: VideoFrame,
         started: CaptureTime,
+        converted: CaptureTime,
     ) -> Result<(), EncodeError> {
         // A repeat is stamped when it is made, and may be followed by a picture captured just before.
-        let captured_at = picture.captured_at().max(self.last_time + ONE_TICK);
+        let captured_at = self.shared.next_encode_time(picture.captured_at());
         let picture = picture.with_captured_at(captured_at);
-        self.last_time = captured_at;
         let options = if self.keyframe.is_some() { FrameOptions::keyframe() } else { FrameOptions::delta() };
         let size = picture.size();
         let resized = self.last.as_ref().is_some_and(|last| last.size() != size);
-        self.encoder.submit(&picture, options)?;
+        let Self { stage, encoder, .. } = self;
+        stage.call(Call::Submit, || {
+            let _span = tracing::trace_span!("encode", keyframe = options.keyframe).entered();
+            encoder.submit(&picture, options)
+        })?;
         self.last = Some(picture);
         let mut any = false;
-        while let Some(frame) = self.encoder.poll()? {
+        while let Some(frame) = self.stage.call(Call::Poll, || self.encoder.poll())? {
+            if self.stage.is_revoked() {
+                return Ok(());
+            }
             any = true;
             self.cadence.on_quantizer(frame.qp);
-            self.hand_over(shared, frame, resized);
+            self.hand_over(frame, resized);
         }
-        let mut stats = shared.metrics().encode();
-        stats.on_encode_time(now().saturating_since(started));
+        let ended = now();
+        let mut stats = self.shared.metrics().encode();
+        stats.on_encoded(ended, ended.saturating_since(converted), ended.saturating_since(started));
         if !any {
             stats.skipped += 1;
         }
         Ok(())
     }
 
-    fn hand_over(&mut self, shared: &Shared, frame: EncodedFrame, resized: bool) {
-        let (is_key, size, qp) = (frame.is_key(), frame.size, frame.qp);
-        let sent = match self.encoded.try_send(frame) {
-            Ok(()) => true,
-            // The receiving thread is stuck; what follows needs the lost frame.
-            Err(TrySendError::Full(_)) => false,
-            // The receiving thread ended: the sender stops, and nothing is lost that anybody waits for.
-            Err(TrySendError::Disconnected(_)) => return,
-        };
-        let mut stats = shared.metrics().encode();
-        stats.frames += 1;
-        stats.size = Some(size);
-        stats.quantizer = qp;
-        stats.first_at.get_or_insert_with(now);
-        if is_key {
-            let unasked = if resized { KeyframeCause::Resize } else { KeyframeCause::Start };
-            stats.on_keyframe(self.keyframe.take().unwrap_or(unasked));
+    fn hand_over(&mut self, frame: EncodedFrame, resized: bool) {
+        let (is_key, size, qp, at) = (frame.is_key(), frame.size, frame.qp, now());
+        if let Some(cap) = &mut self.cap {
+            cap.take(at, frame.data.len());
+        }
+        {
+            // Before it is handed over: whoever receives it can ask what it is.
+            let mut stats = self.shared.metrics().encode();
+            stats.frames += 1;
+            stats.size = Some(size);
+            stats.quantizer = qp;
+            stats.first_at.get_or_insert(at);
+            if is_key {
+                let unasked = if resized { KeyframeCause::Resize } else { KeyframeCause::Start };
+                stats.on_keyframe(self.keyframe.take().unwrap_or(unasked));
+            }
+        }
+        let sent = self.shared.hand_over(Encoded { generation: self.stage.generation, frame, at });
+        if !std::mem::replace(&mut self.proven, true) {
+            self.shared.report(Report::FirstOutput(self.stage.generation));
         }
         if !sent {
-            stats.lost_on_the_way += 1;
+            self.shared.metrics().encode().lost_on_the_way += 1;
             self.keyframe = Some(KeyframeCause::Lost);
         }
-        drop(stats);
-        shared.wake_sending();
     }
 
-    fn obey(&mut self, shared: &Shared) -> Result<(), EncodeError> {
-        let Orders { keyframe, target } = shared.take_orders();
+    fn obey(&mut self) -> Result<(), EncodeError> {
+        let Orders { keyframe, goal } = self.shared.take_orders(self.stage);
         self.keyframe = self.keyframe.or(keyframe);
-        if let Some(target) = target {
-            self.encoder.set_rate(target)?;
+        if let Some(Goal { target, cap }) = goal {
+            let (at, burst) = (now(), self.cap_burst);
+            match (&mut self.cap, cap) {
+                (Some(bucket), Some(rate)) => bucket.set_rate(at, rate),
+                (bucket, cap) => *bucket = cap.map(|rate| TokenBucket::new(rate, burst, at)),
+            }
+            let Self { stage, encoder, .. } = self;
+            stage.call(Call::SetRate, || encoder.set_rate(target))?;
             self.cadence.set_frame_interval(target.frame_rate.interval());
             self.target = target;
-            shared.metrics().encode().target = target;
         }
         Ok(())
     }
-}
-
-/// The encoder's thread. It owns the capture too, so that a capture that hangs in stopping hangs nobody else.
-pub(crate) fn run_encode(shared: &Shared, mut capture: Box<dyn CaptureBackend>, mut encoding: Encoding) {
-    loop {
-        let captured = match shared.queue.take(encoding.timeout(now())) {
-            Taken::Closed => break,
-            Taken::Nothing => None,
-            Taken::Frame { frame, superseded } => {
-                shared.metrics().encode().superseded += superseded as u64;
-                Some(frame)
-            }
-        };
-        let result = encoding.obey(shared).and_then(|()| encoding.step(shared, captured));
-        if let Err(error) = result {
-            shared.metrics().encode().failed += 1;
-            let action = failure::on_encode_error(error.kind());
-            shared.emit(SenderEvent::EncodeError {
-                reason: failure::encode_reason(error.kind()),
-                detail: error.to_string(),
-                fatal: matches!(action, Action::Stop(_)),
-            });
-            if let Action::Stop(reason) = action {
-                shared.finish(reason, Some(error.to_string()));
-            }
-        }
-    }
-    capture.stop();
 }

@@ -1,8 +1,13 @@
 //! The threads, and the only place that reads the clock.
 
+mod capture;
 mod encode;
+mod lines;
 mod send;
 mod shared;
+mod stage;
+mod stages;
+mod supervise;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,11 +17,13 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use yc_capture::clock;
 use yc_media::CaptureTime;
 
-use crate::{SenderError, SenderErrorKind, StopReason};
+use crate::failure::{self, Failure};
+use crate::{SenderError, SenderErrorKind};
 
-pub(crate) use encode::{Encoding, run_encode};
-pub(crate) use send::run_send;
-pub(crate) use shared::{Shared, capture_sink};
+pub(crate) use send::spawn_send;
+pub(crate) use shared::{Encoded, Ends, Shared};
+pub(crate) use stages::{Stages, stopped};
+pub(crate) use supervise::Supervisor;
 
 /// Now, on the capture clock.
 pub(crate) fn now() -> CaptureTime {
@@ -31,19 +38,19 @@ pub(crate) fn unix(at: CaptureTime) -> Duration {
 /// One of the sender's own threads.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    name: &'static str,
     thread: Option<JoinHandle<()>>,
     ended: Receiver<()>,
 }
 
 impl Worker {
-    /// Runs `body` on a thread called `name`. A panic in it ends the sender, not the process.
+    /// Runs `body` on a thread called `name`. A panic in it is given to `on_panic` in words.
     pub(crate) fn spawn(
         name: &'static str,
-        shared: Arc<Shared>,
         body: impl FnOnce() + Send + 'static,
+        on_panic: impl FnOnce(String) + Send + 'static,
     ) -> Result<Self, SenderError> {
         let (end, ended) = bounded(1);
-        let on_failure = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             if let Err(panic) = result {
@@ -52,38 +59,37 @@ impl Worker {
                     .map(|text| (*text).to_owned())
                     .or_else(|| panic.downcast_ref::<String>().cloned())
                     .unwrap_or_else(|| "no message".to_owned());
-                shared.finish(StopReason::InternalError, Some(format!("{name} panicked: {text}")));
+                on_panic(format!("{name} panicked: {text}"));
             }
             drop(end);
         });
-        match thread {
-            Ok(thread) => Ok(Self { thread: Some(thread), ended }),
-            Err(error) => {
-                on_failure.finish(StopReason::InternalError, Some(error.to_string()));
-                Err(SenderError::new(SenderErrorKind::Resources, error))
-            }
+        let thread = thread.map_err(|error| SenderError::new(SenderErrorKind::Resources, error))?;
+        Ok(Self { name, thread: Some(thread), ended })
+    }
+
+    /// Whether its work is done.
+    pub(crate) fn has_ended(&self) -> bool {
+        // The other end is dropped when the work is done: that is the signal.
+        matches!(self.ended.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// Waits until `until` for it to end. One that does not is left to itself; the answer is then `false`.
+    pub(crate) fn join_by(mut self, until: CaptureTime) -> bool {
+        let _ = self.ended.recv_timeout(until.saturating_since(now()));
+        let ended = self.has_ended();
+        if ended && let Some(thread) = self.thread.take() {
+            // It caught its own panics.
+            let _ = thread.join();
         }
+        if !ended {
+            tracing::error!(thread = self.name, "a thread of the sender does not end and is abandoned");
+        }
+        ended
     }
 }
 
-/// Waits up to `deadline` in all for the workers to end; abandons the rest. Answers whether all ended.
-pub(crate) fn join_all(workers: &mut Vec<Worker>, deadline: Duration) -> bool {
-    let until = now() + deadline;
-    let mut all = true;
-    for mut worker in workers.drain(..) {
-        // The other end is dropped when the thread's work is done: that is the signal.
-        let _ = worker.ended.recv_timeout(until.saturating_since(now()));
-        let ended = matches!(worker.ended.try_recv(), Err(TryRecvError::Disconnected));
-        match worker.thread.take() {
-            Some(thread) if ended => {
-                // It caught its own panics.
-                let _ = thread.join();
-            }
-            _ => {
-                tracing::error!(?deadline, "a thread of the sender does not end and is abandoned");
-                all = false;
-            }
-        }
-    }
-    all
+/// Ends the sender because one of its own threads panicked.
+fn end_by_panic(shared: &Arc<Shared>) -> impl FnOnce(String) + Send + 'static {
+    let shared = Arc::clone(shared);
+    move |text| shared.finish(failure::judge(Failure::Panicked).reason, Some(text))
 }

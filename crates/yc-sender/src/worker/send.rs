@@ -1,38 +1,78 @@
-//! The sender's thread: packets out, RTCP in.
+//! The sender's thread: packets out, RTCP in, and every quarter of a second a look at how all keep up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use yc_media::EncodedFrame;
+use yc_media::CaptureTime;
 
-use super::now;
-use super::shared::Shared;
-use crate::failure::{self, Action};
+use super::shared::{Encoded, Shared};
+use super::stage::{Call, Stage, StageKind, Watchdog};
+use super::{Worker, end_by_panic, now};
+use crate::degradation::PressureSample;
+use crate::failure::{self, Action, BlockedWatch, DROP_LOOK, DropWatch, Failure, RollingWindow, Severity};
+use crate::metrics::PressureCounts;
 use crate::session::Transmit;
 use crate::transport::TransportErrorKind;
-use crate::{PacketTransport, SenderEvent, SenderSession, SenderState, SessionAction, TransportError};
+use crate::{
+    PacketTransport, SenderConfig, SenderError, SenderEvent, SenderSession, SessionAction, TransportError,
+};
 
 /// The largest datagram that a receiver sends us: RTCP compounds stay far below it.
 const RECEIVE_BUFFER: usize = 2_048;
 /// Datagrams taken in one round, so that a flood of them does not starve what is to be sent.
 const RECEIVE_BATCH: usize = 64;
 /// How long the sending side waits when it has nothing to wait for.
-const SEND_IDLE: Duration = Duration::from_millis(250);
+pub(super) const SEND_IDLE: Duration = Duration::from_millis(250);
+/// How often the pressure is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
-/// The sender's thread: packets out, RTCP in.
-pub(crate) fn run_send(
+/// Starts the sender's thread.
+///
+/// # Errors
+///
+/// `Resources` if the OS gives no thread.
+pub(crate) fn spawn_send(
+    shared: &Arc<Shared>,
+    config: &Arc<SenderConfig>,
+    session: SenderSession,
+    transport: Box<dyn PacketTransport>,
+    encoded: Receiver<Encoded>,
+) -> Result<SendThread, SenderError> {
+    let stage = Arc::new(Stage::new(StageKind::Transport, 0));
+    let (own, its, config) = (Arc::clone(shared), Arc::clone(&stage), Arc::clone(config));
+    let body = move || run_send(&own, &its, &config, session, transport, &encoded);
+    let worker = Worker::spawn(StageKind::Transport.thread(), body, end_by_panic(shared))?;
+    Ok(SendThread { stage, worker: Some(worker), watchdog: Watchdog::default() })
+}
+
+/// The sender's thread, as the supervisor holds it. It is never replaced: the receiver knows one socket of
+/// ours.
+#[derive(Debug)]
+pub(crate) struct SendThread {
+    pub(super) stage: Arc<Stage>,
+    pub(super) worker: Option<Worker>,
+    pub(super) watchdog: Watchdog,
+}
+
+/// Packets out, RTCP in, until the sender stops.
+fn run_send(
     shared: &Shared,
+    stage: &Stage,
+    config: &SenderConfig,
     mut session: SenderSession,
     mut transport: Box<dyn PacketTransport>,
-    encoded: &Receiver<EncodedFrame>,
+    encoded: &Receiver<Encoded>,
 ) {
+    let _span = tracing::debug_span!("send").entered();
     let mut datagram = Vec::with_capacity(RECEIVE_BUFFER);
     let mut received = vec![0; RECEIVE_BUFFER];
-    let mut errors = ErrorReports::default();
+    let mut errors = ErrorReports::new(config);
+    let mut looks = Looks::new(config, now());
     while !shared.is_stopping() {
         let mut drained = true;
         for round in 0..RECEIVE_BATCH {
-            match transport.recv(&mut received) {
+            match stage.call(Call::Receive, || transport.recv(&mut received)) {
                 Ok(Some(len)) => session.handle_datagram(now(), &received[..len]),
                 Ok(None) => break,
                 Err(error) => errors.on_error(shared, &error),
@@ -42,16 +82,26 @@ pub(crate) fn run_send(
         if let Some(cause) = shared.take_wanted_keyframe() {
             session.request_keyframe(cause);
         }
-        while let Ok(frame) = encoded.try_recv() {
-            session.handle_frame(now(), &frame);
+        while let Ok(Encoded { generation, frame, at }) = encoded.try_recv() {
+            if generation < shared.encoder_generation() {
+                // Its encoder was replaced meanwhile: what follows does not refer to it.
+                shared.metrics().encode().lost_on_the_way += 1;
+                continue;
+            }
+            let _span = tracing::trace_span!("packetize", bytes = frame.data.len()).entered();
+            session.handle_encoded(now(), &frame, at);
         }
+        looks.look(now(), shared, &mut session);
         session.handle_timeout(now());
         while let Some(transmit) = session.poll_transmit(now(), &mut datagram) {
-            match transport.send(&datagram) {
-                Ok(()) => session.on_sent(transmit, datagram.len()),
+            match stage.call(Call::Send, || transport.send(&datagram)) {
+                Ok(()) => {
+                    session.on_sent(transmit, datagram.len());
+                    errors.on_sent();
+                }
                 Err(error) => {
                     session.on_refused(transmit);
-                    errors.on_error(shared, &error);
+                    errors.on_refused(shared, &error);
                 }
             }
             if transmit == Transmit::FrameEnd {
@@ -59,62 +109,161 @@ pub(crate) fn run_send(
             }
         }
         while let Some(action) = session.poll_action() {
-            match action {
-                SessionAction::MakeKeyframe(cause) => {
-                    shared.order(|o| o.keyframe = o.keyframe.or(Some(cause)))
-                }
-                SessionAction::SetTarget(target) => shared.order(|o| o.target = Some(target)),
-            }
+            act(shared, action);
         }
         shared.set_backlog(session.backlog());
         session.publish(now(), &mut shared.metrics().send());
         let until = session.poll_timeout().map_or(SEND_IDLE, |at| at.saturating_since(now()));
         let timeout = if drained { until.min(SEND_IDLE) } else { Duration::ZERO };
-        if let Err(error) = transport.wait(timeout) {
+        if let Err(error) = stage.call(Call::Wait, || transport.wait(timeout)) {
             errors.on_error(shared, &error);
         }
     }
     if session.goodbye(now(), &mut datagram) {
         // The receiver learns of the end by its signalling too, so a lost goodbye costs nothing.
-        let _ = transport.send(&datagram);
+        let _ = stage.call(Call::Send, || transport.send(&datagram));
     }
     session.publish(now(), &mut shared.metrics().send());
+    stage.call(Call::Drop, || drop(transport));
+}
+
+fn act(shared: &Shared, action: SessionAction) {
+    match action {
+        SessionAction::MakeKeyframe(cause) => shared.order(|o| o.keyframe = o.keyframe.or(Some(cause))),
+        SessionAction::Aim(goal) => shared.set_goal(goal),
+        SessionAction::Degrade(change) => {
+            shared.on_level(change.to);
+            tracing::info!(from = change.from, to = change.to, cause = change.cause.code(), "degradation");
+            shared.emit(SenderEvent::DegradationChanged {
+                level: change.to,
+                from: change.from,
+                cause: change.cause,
+            });
+        }
+        SessionAction::ReceiverSilent(silence) => {
+            let detail = format!("no RTCP for {:.1} s", silence.as_secs_f32());
+            shared.finish(failure::judge(Failure::RtcpTimeout).reason, Some(detail));
+        }
+    }
 }
 
 /// The first whole frame left.
 fn started(shared: &Shared) {
-    {
-        let mut life = shared.metrics().life();
-        if life.state != SenderState::Starting {
+    if !shared.lifecycle.started() {
+        return;
+    }
+    let (encoder_backend, capture_backend) = shared.metrics().backends();
+    shared.emit(SenderEvent::SenderStarted { encoder_backend, capture_backend });
+}
+
+/// Looks at the pressure in steady steps, and at the drops in larger ones.
+#[derive(Debug)]
+struct Looks {
+    at: CaptureTime,
+    counts: PressureCounts,
+    drops: DropWatch,
+    drops_at: CaptureTime,
+    captured: u64,
+    taken: u64,
+}
+
+impl Looks {
+    fn new(config: &SenderConfig, at: CaptureTime) -> Self {
+        Self {
+            at,
+            counts: PressureCounts::default(),
+            drops: DropWatch::new(config.failures.queue_drops),
+            drops_at: at,
+            captured: 0,
+            taken: 0,
+        }
+    }
+
+    fn look(&mut self, now: CaptureTime, shared: &Shared, session: &mut SenderSession) {
+        if now.saturating_since(self.at) < LOOK {
             return;
         }
-        life.state = SenderState::Running;
+        self.at = now;
+        let counts = shared.metrics().pressure();
+        let encode = shared.metrics().encode().pressure.take();
+        let before = std::mem::replace(&mut self.counts, counts);
+        let sample = PressureSample {
+            source: counts.source_size,
+            captured: (counts.captured - before.captured) as u32,
+            damaged: (counts.damaged - before.damaged) as f32,
+            takes: encode.takes,
+            waiting: encode.waiting,
+            waiting_peak: encode.waiting_peak,
+            encoded: encode.encoded,
+            encode_time: encode.time,
+            dropped: (counts.send_drops - before.send_drops) as u32,
+            backlog: session.backlog(),
+            available: session.available(),
+        };
+        session.handle_pressure(now, &sample);
+
+        if now.saturating_since(self.drops_at) < DROP_LOOK {
+            return;
+        }
+        let looked = std::mem::replace(&mut self.drops_at, now);
+        let captured = counts.captured - std::mem::replace(&mut self.captured, counts.captured);
+        let taken = counts.taken - std::mem::replace(&mut self.taken, counts.taken);
+        // What was not taken was dropped or waits, and about as many waited at the last look. The drops' own
+        // counts come in handfuls: when the encoder takes the newest.
+        let dropped = captured.saturating_sub(taken);
+        if !self.drops.on_sample(looked, now, captured, dropped) {
+            return;
+        }
+        let degrade = failure::judge(Failure::QueueDrops).action == Action::Degrade;
+        if !(degrade && session.force_down(now)) {
+            let detail = format!("{dropped} of {captured} pictures were dropped in the last second");
+            shared.finish(failure::judge(Failure::Overloaded).reason, Some(detail));
+        }
     }
-    let facts = shared.metrics().facts();
-    shared.emit(SenderEvent::SenderStarted {
-        encoder_backend: facts.encoder_backend,
-        capture_backend: facts.capture_backend,
-    });
 }
 
 /// Tells the app of transport errors, each kind once in a row: a dead peer refuses every packet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ErrorReports {
     last: Option<TransportErrorKind>,
+    refused: RollingWindow,
+    blocked: BlockedWatch,
 }
 
 impl ErrorReports {
+    fn new(config: &SenderConfig) -> Self {
+        let failures = &config.failures;
+        Self {
+            last: None,
+            refused: RollingWindow::new(failures.send_errors),
+            blocked: BlockedWatch::new(failures.send_blocked),
+        }
+    }
+
+    fn on_sent(&mut self) {
+        self.blocked.on_sent();
+    }
+
+    fn on_refused(&mut self, shared: &Shared, error: &TransportError) {
+        self.on_error(shared, error);
+        if self.blocked.on_refused(now()) {
+            shared.finish(failure::judge(Failure::SendErrors).reason, Some(error.to_string()));
+        }
+    }
+
     fn on_error(&mut self, shared: &Shared, error: &TransportError) {
-        let action = failure::on_transport_error(error.kind());
+        let verdict = failure::judge(Failure::Transport(error.kind()));
         if self.last.replace(error.kind()) != Some(error.kind()) {
             shared.emit(SenderEvent::TransportError {
-                reason: error.kind().code(),
+                reason: verdict.reason,
                 detail: error.to_string(),
-                fatal: matches!(action, Action::Stop(_)),
+                fatal: verdict.severity == Severity::Fatal,
             });
         }
-        if let Action::Stop(reason) = action {
-            shared.finish(reason, Some(error.to_string()));
+        if verdict.action == Action::End {
+            shared.finish(verdict.reason, Some(error.to_string()));
+        } else if self.refused.note(now()) {
+            shared.finish(failure::judge(Failure::SendErrors).reason, Some(error.to_string()));
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What the tests of the running sender share: a receiver on loopback and a capture that is driven by hand.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod held;
+pub(crate) mod seed;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -92,6 +96,17 @@ impl Receiver {
         self.socket.send_to(rtcp, self.peer.expect("something arrived before")).unwrap();
     }
 
+    /// A bound of `kbps` on the bitrate (REMB), at most 2,097.
+    pub(crate) fn reply_remb(&self, kbps: u32) {
+        let mut rtcp = vec![0x8f, 206, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0];
+        rtcp.extend(*b"REMB");
+        // 6 bits of exponent, 18 of mantissa: kbps × 125 × 2³ bits a second.
+        let (exponent, mantissa) = (3u32, kbps * 125);
+        rtcp.extend(((1u32 << 24) | (exponent << 18) | mantissa).to_be_bytes());
+        rtcp.extend(SSRC.to_be_bytes());
+        self.reply(&rtcp);
+    }
+
     /// An empty receiver report and a PLI. [RFC 4585 §6.3.1]
     pub(crate) fn reply_pli(&self) {
         let mut rtcp = vec![0x80, 201, 0, 1, 0, 0, 0, 9];
@@ -116,6 +131,8 @@ pub(crate) struct DrivenCapture {
 #[derive(Clone)]
 pub(crate) struct Driver {
     sink: Arc<Mutex<Option<CaptureSink>>>,
+    /// The picture that the source shows.
+    last: Arc<Mutex<Option<VideoFrame>>>,
     size: Resolution,
 }
 
@@ -128,7 +145,7 @@ impl std::fmt::Debug for Driver {
 impl DrivenCapture {
     pub(crate) fn new(width: u32, height: u32) -> (Box<Self>, Driver) {
         let size = Resolution::new(width, height).unwrap();
-        let driver = Driver { sink: Arc::default(), size };
+        let driver = Driver { sink: Arc::default(), last: Arc::default(), size };
         let info = CaptureInfo::new("driven", size, "CLOCK_MONOTONIC");
         (Box::new(Self { info, driver: driver.clone() }), driver)
     }
@@ -146,7 +163,12 @@ impl CaptureBackend for DrivenCapture {
 
     fn set_frame_rate(&mut self, _: FrameRate) {}
 
-    fn request_frame(&mut self) {}
+    fn request_frame(&mut self) {
+        let last = self.driver.last.lock().unwrap().clone();
+        if let Some(frame) = last {
+            self.driver.deliver(CaptureEvent::Frame(frame.repeated_at(clock::now())));
+        }
+    }
 
     fn stop(&mut self) {
         *self.driver.sink.lock().unwrap() = None;
@@ -156,6 +178,9 @@ impl CaptureBackend for DrivenCapture {
 impl Driver {
     /// Delivers an event; answers whether the capture runs.
     pub(crate) fn deliver(&self, event: CaptureEvent) -> bool {
+        if let CaptureEvent::Frame(frame) = &event {
+            *self.last.lock().unwrap() = Some(frame.clone());
+        }
         match &mut *self.sink.lock().unwrap() {
             Some(sink) => {
                 sink(event);
