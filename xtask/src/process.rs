@@ -73,7 +73,8 @@ pub(crate) struct Process {
     name: String,
     child: Child,
     log: PathBuf,
-    lines: Receiver<Line>,
+    /// Behind a lock only so that rows of a table can share what they run on.
+    lines: Mutex<Receiver<Line>>,
     status: Option<ExitStatus>,
 }
 
@@ -98,7 +99,7 @@ impl Process {
                 }
             })
             .context("starting a thread")?;
-        Ok(Self { name: name.to_owned(), child, log, lines, status: None })
+        Ok(Self { name: name.to_owned(), child, log, lines: Mutex::new(lines), status: None })
     }
 
     /// The next line of its standard output, or `None` if it closed it.
@@ -107,7 +108,7 @@ impl Process {
     ///
     /// No line within `timeout`.
     pub(crate) fn next_line(&mut self, timeout: Duration) -> Result<Option<Line>> {
-        match self.lines.recv_timeout(timeout) {
+        match self.lines().recv_timeout(timeout) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(RecvTimeoutError::Timeout) => {
@@ -118,7 +119,7 @@ impl Process {
 
     /// The lines that are there already.
     pub(crate) fn ready_lines(&mut self) -> Vec<Line> {
-        self.lines.try_iter().collect()
+        self.lines().try_iter().collect()
     }
 
     /// How it ended, if it has.
@@ -181,6 +182,28 @@ impl Process {
         Ok(self.status.expect("it has just ended"))
     }
 
+    /// Asks it to end (SIGTERM), and does not wait.
+    pub(crate) fn ask_to_stop(&self) {
+        signal(self.child.id(), false);
+    }
+
+    /// Lets it do nothing until it is [resumed](Self::resume) (SIGSTOP). Unix only.
+    #[cfg(unix)]
+    pub(crate) fn suspend(&self) {
+        send(self.child.id(), rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    #[cfg(unix)]
+    pub(crate) fn resume(&self) {
+        send(self.child.id(), rustix::process::Signal::CONT);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The end of what it wrote.
     pub(crate) fn tail(&self) -> String {
         format!("--- the end of {} ---\n{}", self.log.display(), tail(&self.log))
@@ -189,6 +212,10 @@ impl Process {
     /// Everything that it wrote.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn lines(&mut self) -> &mut Receiver<Line> {
+        self.lines.get_mut().expect("no one locks it")
     }
 
     fn forget(&mut self, status: ExitStatus) {
@@ -317,6 +344,14 @@ fn group_exists(group: u32) -> bool {
 pub(crate) fn exists(id: u32) -> bool {
     use rustix::process::{Pid, test_kill_process};
     i32::try_from(id).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+#[cfg(not(unix))]
+impl Process {
+    // The rig's displays are X servers: no scenario that needs these runs elsewhere.
+    pub(crate) fn suspend(&self) {}
+
+    pub(crate) fn resume(&self) {}
 }
 
 // Elsewhere a console's Ctrl-C reaches the children by itself, and `kill` ends one of them.

@@ -72,6 +72,13 @@ impl RunDir {
         Ok(Self { path })
     }
 
+    /// A folder in this one.
+    pub(crate) fn inside(&self, name: &str) -> Result<Self> {
+        let path = self.path.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Self { path })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -10,6 +10,7 @@ mod pcap;
 mod relay;
 pub(crate) mod rig;
 pub(crate) mod share;
+mod soak;
 mod start_time;
 pub(crate) mod viewer;
 mod web;
@@ -38,6 +39,10 @@ pub(crate) struct Options {
     /// Takes the programs as they were built before.
     #[arg(long)]
     no_build: bool,
+
+    /// Puts the figures of this run into docs/.
+    #[arg(long)]
+    docs: bool,
 }
 
 /// One thing that must hold from end to end.
@@ -59,6 +64,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     decoders::SCENARIO,
     web::SCENARIO,
     faults::SCENARIO,
+    soak::SCENARIO,
     cycles::SCENARIO,
 ];
 
@@ -79,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         Rig::build("e2e", Purpose::E2e)?
     };
+    let rig = rig.with_docs(options.docs);
     let mut failed = Vec::new();
     for scenario in &chosen {
         if let Err(error) = run_one(&rig, scenario) {

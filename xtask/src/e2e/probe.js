@@ -3,7 +3,7 @@
 // trace of when each number was captured.
 (() => {
   const marker = { width: 416, height: 16, block: 16, bits: 24 };
-  const probe = { frames: [], unreadable: 0, pictures: 0, firstPictureAt: null, errors: [] };
+  const probe = { frames: [], shown: [], unreadable: 0, pictures: 0, firstPictureAt: null, errors: [] };
   window.ycProbe = probe;
 
   const now = () => performance.timeOrigin + performance.now();
@@ -44,6 +44,7 @@
       const at = now();
       video.requestVideoFrameCallback(onFrame);
       probe.pictures += 1;
+      probe.shown.push(at);
       probe.firstPictureAt ??= at;
       // The element hands out no frame while it changes from one source to the next.
       if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return;

@@ -26,6 +26,8 @@ pub(crate) struct Rig {
     ready: Ready,
     dir: RunDir,
     programs: PathBuf,
+    /// Whether figures go into docs/.
+    docs: bool,
 }
 
 impl Rig {
@@ -35,18 +37,30 @@ impl Rig {
         page::build(&ready)?;
         let mut build = cargo();
         build.args(["build", "--release", "-p", "yc-server", "-p", "yc-share", "-p", "yc-capture"]);
-        process::run(ready.apply(build.args(["--bins", "--example", "desktop"])))?;
+        build.args(["--bins", "--example", "desktop", "--features", "yc-share/fault-injection"]);
+        process::run(ready.apply(&mut build))?;
         Self::built(name, ready)
     }
 
     /// Like [`build`](Self::build) for what was built before.
     pub(crate) fn built(name: &str, ready: Ready) -> Result<Self> {
-        Ok(Self { ready, dir: RunDir::new(name)?, programs: target_dir()?.join("release") })
+        Ok(Self { ready, dir: RunDir::new(name)?, programs: target_dir()?.join("release"), docs: false })
+    }
+
+    /// A rig whose logs are in a folder of this one's.
+    pub(crate) fn inside(&self, name: &str) -> Result<Self> {
+        let (ready, programs) = (self.ready.clone(), self.programs.clone());
+        Ok(Self { ready, dir: self.dir.inside(name)?, programs, docs: self.docs })
+    }
+
+    /// Lets the figures of runs go into docs/ of the checkout.
+    pub(crate) fn with_docs(self, docs: bool) -> Self {
+        Self { docs, ..self }
     }
 
     /// A rig for another run of the same programs.
     pub(crate) fn another(&self, name: &str) -> Result<Self> {
-        Self::built(name, self.ready.clone())
+        Ok(Self::built(name, self.ready.clone())?.with_docs(self.docs))
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -55,6 +69,16 @@ impl Rig {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.file(name)
+    }
+
+    /// The page of docs/ that a run's figures go into, if that was asked for.
+    pub(crate) fn page(&self, name: &str) -> Option<PathBuf> {
+        self.docs.then(|| root().join("docs").join(name))
+    }
+
+    /// Where a figure goes that docs/ shows: there, if that was asked for, or to the logs.
+    pub(crate) fn figure(&self, name: &str) -> PathBuf {
+        self.page(name).unwrap_or_else(|| self.file(name))
     }
 
     pub(crate) fn ready(&self) -> &Ready {
@@ -147,7 +171,7 @@ pub(crate) const ROOM: &str = "demo";
 #[derive(Debug)]
 pub(crate) struct Display {
     name: String,
-    _process: Process,
+    process: Process,
 }
 
 impl Display {
@@ -166,12 +190,17 @@ impl Display {
         let mut process = Process::spawn("Xvfb", dir, &mut command)?;
         let number = process.next_line(START_TIMEOUT)?;
         let number = number.with_context(|| format!("Xvfb did not come up\n{}", process.tail()))?;
-        Ok(Self { name: format!(":{}", number.text.trim()), _process: process })
+        Ok(Self { name: format!(":{}", number.text.trim()), process })
     }
 
     /// The value for `DISPLAY`.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill().map(drop)
     }
 }
 

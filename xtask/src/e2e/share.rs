@@ -20,6 +20,8 @@ pub(crate) struct ShareOptions<'a> {
     pub(crate) source: &'a str,
     pub(crate) display: Option<&'a str>,
     pub(crate) fps: u32,
+    /// Whether it writes down when each picture was captured.
+    pub(crate) trace: bool,
     /// Where to connect instead of the server's own address.
     pub(crate) address: Option<&'a str>,
     pub(crate) arguments: &'a [&'a str],
@@ -28,7 +30,7 @@ pub(crate) struct ShareOptions<'a> {
 impl<'a> ShareOptions<'a> {
     /// `source` at 30 fps into the room `demo`, straight to the server, without a display.
     pub(crate) fn new(source: &'a str) -> Self {
-        Self { room: ROOM, source, display: None, fps: 30, address: None, arguments: &[] }
+        Self { room: ROOM, source, display: None, fps: 30, trace: true, address: None, arguments: &[] }
     }
 }
 
@@ -50,7 +52,10 @@ impl Share {
         let mut command = rig.program("yc-share");
         command.args(["--json", "--source", options.source, "--room", options.room]);
         command.args(["--server", options.address.unwrap_or(&server.ws)]);
-        command.args(["--fps", &options.fps.to_string()]).arg("--trace-frames").arg(&trace);
+        command.args(["--fps", &options.fps.to_string()]);
+        if options.trace {
+            command.arg("--trace-frames").arg(&trace);
+        }
         command.args(options.arguments).env("YC_ROOM_TOKEN", token);
         match options.display {
             Some(display) => command.env("DISPLAY", display),
@@ -79,10 +84,15 @@ impl Share {
 
     /// The newest status, if there was one.
     pub(crate) fn status(&mut self) -> Option<&Value> {
+        self.said().iter().rev().find_map(|(_, event)| event.get("status"))
+    }
+
+    /// Everything that it said so far, each with when it was read, in microseconds since 1970.
+    pub(crate) fn said(&mut self) -> &[(u64, Value)] {
         for line in self.process.ready_lines() {
             self.note(&line);
         }
-        self.events.iter().rev().find_map(|(_, event)| event.get("status"))
+        &self.events
     }
 
     /// Asks it to stop and returns how it ended.

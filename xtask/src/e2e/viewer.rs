@@ -72,6 +72,21 @@ impl Viewer {
         Ok(pairs.collect())
     }
 
+    /// When each decoded picture so far was shown, readable or not, in microseconds since 1970.
+    pub(crate) fn shown(&self, browser: &mut Browser) -> Result<Vec<u64>> {
+        let shown = browser.evaluate(&self.page, "window.ycProbe.shown")?;
+        Ok(shown.as_array().into_iter().flatten().filter_map(milliseconds).collect())
+    }
+
+    /// Width and height of the picture that is shown.
+    pub(crate) fn size(&self, browser: &mut Browser) -> Result<(u64, u64)> {
+        let size = browser.evaluate(
+            &self.page,
+            "(({videoWidth, videoHeight}) => [videoWidth, videoHeight])(document.querySelector('video') ?? {})",
+        )?;
+        Ok((size[0].as_u64().unwrap_or_default(), size[1].as_u64().unwrap_or_default()))
+    }
+
     /// Counts of the probe: pictures that came, those whose number could not be read, and errors.
     pub(crate) fn probe(&self, browser: &mut Browser) -> Result<Value> {
         browser.evaluate(

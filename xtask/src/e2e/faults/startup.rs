@@ -1,4 +1,4 @@
-//! What goes wrong in the field, each with the message and the exit code that it must give.
+//! What goes wrong before a share runs, or around it: each with the message and the exit code that it must give.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -8,16 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
-use super::Scenario;
-use super::rig::{ROOM, Rig, Server};
-use super::share::ShareOptions;
+use crate::e2e::rig::{ROOM, Rig, Server};
+use crate::e2e::share::ShareOptions;
 use crate::process::Process;
-
-pub(super) const SCENARIO: Scenario = Scenario {
-    name: "faults",
-    shows: "each thing that goes wrong gives a clear message and its own exit code",
-    run,
-};
 
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 const SOURCE: &str = "synthetic:640x360";
@@ -62,7 +55,7 @@ const FAULTS: &[Fault] = &[
     Fault { what: "port in use", says: &["in use"], code: 2, cause: port_in_use },
 ];
 
-fn run(rig: &Rig) -> Result<()> {
+pub(super) fn run(rig: &Rig) -> Result<()> {
     let mut failed = Vec::new();
     for fault in FAULTS {
         let (code, said) = (fault.cause)(rig).with_context(|| fault.what)?;
