@@ -102,12 +102,8 @@ fn steps() -> Vec<Step> {
         step("lint server", |ready| lint(ready, SERVER)),
         step("licences", |_| deny()),
         step("test", |ready| test(ready, &[])),
-        step("test features", |ready| test(ready, FEATURES)),
+        step("test features", |ready| test(ready, &[FEATURES, &["--lib", "--bins"]].concat())),
         step("test server", |ready| test(ready, SERVER)),
-        step("test faults", |ready| {
-            lint(ready, FAULTS)?;
-            test(ready, FAULTS)
-        }),
         step("test x11", x11),
         step("docs", docs),
         step("fuzz targets", |ready| {
@@ -136,14 +132,12 @@ fn step(name: &str, run: fn(&Ready) -> Result<()>) -> Step {
     Step { name: name.to_owned(), run: Box::new(run) }
 }
 
-/// What default features leave out on the sender's side.
+/// What default features leave out on the sender's side. The tests that run whole senders are those of `test`.
 const FEATURES: &[&str] = &["-p", "yc-sender", "-p", "yc-share", "--all-features"];
 
 /// What default members leave out: the server, and the room of yc-sfu that needs mediasoup.
 const SERVER: &[&str] = &["-p", "yc-server", "-p", "yc-sfu", "--all-features"];
 
-/// What is left out of what people install: the command line that makes a share fail.
-const FAULTS: &[&str] = &["-p", "yc-share", "--features", "fault-injection"];
 /// The module of yc-sender that only tests turn on.
 const FAULT_DOCS: &[&str] = &["-p", "yc-sender", "--features", "fault-injection"];
 

@@ -3,6 +3,7 @@
 mod cycles;
 mod decoders;
 mod demo;
+mod diagnostics;
 mod faults;
 mod late_join;
 pub(crate) mod page;
@@ -62,6 +63,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     late_join::SCENARIO,
     wire::SCENARIO,
     decoders::SCENARIO,
+    diagnostics::SCENARIO,
     web::SCENARIO,
     faults::SCENARIO,
     soak::SCENARIO,

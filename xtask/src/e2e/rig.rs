@@ -20,6 +20,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const LINE_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
+/// What scenarios need of `yc-share` and people do not: none of it does anything unless it is asked for.
+const SHARE_FEATURES: &str =
+    "yc-share/fault-injection,yc-share/metrics,yc-share/native-diagnostic-udp-mirror";
+
 /// The built programs and a folder for one run's logs.
 #[derive(Debug)]
 pub(crate) struct Rig {
@@ -37,7 +41,10 @@ impl Rig {
         page::build(&ready)?;
         let mut build = cargo();
         build.args(["build", "--release", "-p", "yc-server", "-p", "yc-share", "-p", "yc-capture"]);
-        build.args(["--bins", "--example", "desktop", "--features", "yc-share/fault-injection"]);
+        build.args(["--bins", "--example", "desktop"]);
+        if purpose == Purpose::E2e {
+            build.args(["--features", SHARE_FEATURES]);
+        }
         process::run(ready.apply(&mut build))?;
         Self::built(name, ready)
     }

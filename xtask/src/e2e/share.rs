@@ -25,12 +25,23 @@ pub(crate) struct ShareOptions<'a> {
     /// Where to connect instead of the server's own address.
     pub(crate) address: Option<&'a str>,
     pub(crate) arguments: &'a [&'a str],
+    /// Variables of its environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> ShareOptions<'a> {
     /// `source` at 30 fps into the room `demo`, straight to the server, without a display.
     pub(crate) fn new(source: &'a str) -> Self {
-        Self { room: ROOM, source, display: None, fps: 30, trace: true, address: None, arguments: &[] }
+        Self {
+            room: ROOM,
+            source,
+            display: None,
+            fps: 30,
+            trace: true,
+            address: None,
+            arguments: &[],
+            environment: &[],
+        }
     }
 }
 
@@ -57,6 +68,7 @@ impl Share {
             command.arg("--trace-frames").arg(&trace);
         }
         command.args(options.arguments).env("YC_ROOM_TOKEN", token);
+        command.envs(options.environment.iter().copied());
         match options.display {
             Some(display) => command.env("DISPLAY", display),
             None => command.env_remove("DISPLAY"),
