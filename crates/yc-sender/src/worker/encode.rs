@@ -141,7 +141,10 @@ impl<'a> Encoding<'a> {
             cap_burst: burst,
             last: None,
             postponed: None,
-            seed: shared.last_captured().map(|frame| frame.repeated_at(at)),
+            seed: shared
+                .last_captured()
+                .filter(|_| cause != KeyframeCause::Start)
+                .map(|frame| frame.repeated_at(at)),
             keyframe: Some(cause),
             proven: false,
         }
