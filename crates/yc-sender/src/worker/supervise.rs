@@ -408,8 +408,8 @@ impl Supervisor {
 
     /// Ends every stage, within the bound of stopping.
     fn end(&mut self) {
-        // Leaves time to tell that it has ended.
-        let until = now() + self.workshop.config.stop_deadline * 9 / 10;
+        // Longer than a backend's own bound of stopping (200 ms), and it leaves time to tell that it has ended.
+        let until = now() + self.workshop.config.stop_deadline * 6 / 7;
         let (capture, encoder) = (self.capture.take_all(), self.encoder.take_all());
         for handle in capture.into_iter().chain(encoder) {
             self.leave(Some(handle));
