@@ -70,5 +70,5 @@ pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndRea
 pub use backends::{CaptureEntry, ENABLED};
 pub use config::CaptureConfig;
 pub use error::{CaptureError, CaptureErrorKind};
-pub use registry::{Opened, list_sources, open};
+pub use registry::{Opened, list_sources, most_telling, open};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};

@@ -38,13 +38,19 @@ pub fn open(config: &CaptureConfig) -> Result<Opened, CaptureError> {
             Err(error) => why_not.push(error),
         }
     }
+    Err(most_telling(why_not))
+}
+
+/// Of what several backends said, what is wrong with the source rather than who does not know such a one: the
+/// first that is not [`CaptureErrorKind::Unsupported`]. For who opens them one by one.
+pub fn most_telling(mut why_not: Vec<CaptureError>) -> CaptureError {
+    if why_not.is_empty() {
+        return CaptureError::new(CaptureErrorKind::Unsupported, "registry", "looking for a backend")
+            .with_source("there is no capture backend to try");
+    }
     let telling =
         why_not.iter().position(|error| error.kind() != CaptureErrorKind::Unsupported).unwrap_or_default();
-    if why_not.is_empty() {
-        return Err(CaptureError::new(CaptureErrorKind::Unsupported, "registry", "looking for a backend")
-            .with_source("this build has no capture backend"));
-    }
-    Err(why_not.swap_remove(telling))
+    why_not.swap_remove(telling)
 }
 
 #[cfg(test)]

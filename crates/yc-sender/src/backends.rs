@@ -6,7 +6,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use yc_capture::{CaptureBackend, CaptureConfig, CaptureError, CaptureErrorKind};
 use yc_encode::{EncodeError, EncodeErrorKind, EncoderConfig, VideoEncoderBackend};
 
-use crate::{SenderConfig, SenderError};
+use crate::{FallbackStep, SenderConfig, SenderError};
+
+/// The two kinds of backends that a sender opens, and changes for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BackendKind {
+    Capture,
+    Encoder,
+}
+
+impl BackendKind {
+    /// Opening the same one again.
+    pub(crate) const fn restart(self) -> FallbackStep {
+        match self {
+            Self::Capture => FallbackStep::RestartCapture,
+            Self::Encoder => FallbackStep::RestartEncoder,
+        }
+    }
+
+    /// Going on to the next one.
+    pub(crate) const fn next(self) -> FallbackStep {
+        match self {
+            Self::Capture => FallbackStep::NextCapture,
+            Self::Encoder => FallbackStep::NextEncoder,
+        }
+    }
+
+    /// Going back to a better one.
+    pub(crate) const fn preferred(self) -> FallbackStep {
+        match self {
+            Self::Capture => FallbackStep::PreferredCapture,
+            Self::Encoder => FallbackStep::PreferredEncoder,
+        }
+    }
+}
 
 /// What opens a capture. Called on the thread that will own the capture, as often as it must be opened.
 pub type OpenCapture = Arc<dyn Fn() -> Result<Box<dyn CaptureBackend>, CaptureError> + Send + Sync>;

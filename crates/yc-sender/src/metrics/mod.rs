@@ -12,6 +12,7 @@ use yc_capture::CaptureInfo;
 use yc_encode::EncoderInfo;
 use yc_media::{CaptureTime, Codec, RateTarget};
 
+use crate::backends::BackendKind;
 use crate::degradation::Ladder;
 use crate::mirror::MirrorTally;
 use crate::{FallbackStatus, FallbackStep, LifecycleCounters, ProducerState, Reason, SenderConfig};
@@ -149,10 +150,14 @@ impl Metrics {
         self.facts().on_encoder(info);
     }
 
-    /// A capture (or else an encoder) failed, or could not be opened.
-    pub(crate) fn on_passed_over(&self, capture: bool, why: &str) {
+    /// A backend failed, or could not be opened.
+    pub(crate) fn on_passed_over(&self, kind: BackendKind, why: &str) {
         let mut facts = self.facts();
-        keep(if capture { &mut facts.capture_why_not } else { &mut facts.encoder_why_not }, why);
+        let reasons = match kind {
+            BackendKind::Capture => &mut facts.capture_why_not,
+            BackendKind::Encoder => &mut facts.encoder_why_not,
+        };
+        keep(reasons, why);
     }
 
     /// A step of the retreat was taken.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::WatchdogConfig;
+use crate::backends::BackendKind;
 
 /// The three stages whose calls leave our own code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,15 @@ pub(crate) enum StageKind {
     Capture,
     Encoder,
     Transport,
+}
+
+impl From<BackendKind> for StageKind {
+    fn from(kind: BackendKind) -> Self {
+        match kind {
+            BackendKind::Capture => Self::Capture,
+            BackendKind::Encoder => Self::Encoder,
+        }
+    }
 }
 
 impl StageKind {

@@ -14,6 +14,7 @@ use super::encode::run_encode;
 use super::shared::{Report, Shared};
 use super::stage::{Call, Stage, StageKind};
 use super::{Worker, end_by_panic, now};
+use crate::backends::BackendKind;
 use crate::{Backends, KeyframeCause, SenderConfig, SenderError, SenderErrorKind};
 
 /// One running stage, as its owner holds it. Dropping it lets the stage end.
@@ -65,30 +66,29 @@ pub(super) struct Workshop {
 
 impl Workshop {
     /// The names of the backends of `kind`, best first.
-    pub(super) fn names(&self, kind: StageKind) -> Vec<&'static str> {
+    pub(super) fn names(&self, kind: BackendKind) -> Vec<&'static str> {
         match kind {
-            StageKind::Capture => self.backends.captures.iter().map(|choice| choice.name).collect(),
-            StageKind::Encoder => self.backends.encoders.iter().map(|choice| choice.name).collect(),
-            StageKind::Transport => Vec::new(),
+            BackendKind::Capture => self.backends.captures.iter().map(|choice| choice.name).collect(),
+            BackendKind::Encoder => self.backends.encoders.iter().map(|choice| choice.name).collect(),
         }
     }
 
     /// Lets backend `index` of `kind` open on a thread of its own. It reports when it has.
     pub(super) fn spawn(
         &self,
-        kind: StageKind,
+        kind: BackendKind,
         index: usize,
         target: RateTarget,
     ) -> Result<Handle, SenderError> {
-        let stage = Arc::new(Stage::new(kind, self.shared.next_generation()));
+        let stage = Arc::new(Stage::new(kind.into(), self.shared.next_generation()));
         let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&stage));
         let (control, body): (_, Box<dyn FnOnce() + Send>) = match kind {
-            StageKind::Capture => {
+            BackendKind::Capture => {
                 let open = Arc::clone(&self.backends.captures[index].open);
                 let (told, orders) = bounded(ORDERS_WAITING);
                 (Control::Capture(told), Box::new(move || run_capture(&shared, &own, &open, &orders)))
             }
-            StageKind::Encoder | StageKind::Transport => {
+            BackendKind::Encoder => {
                 let open = Arc::clone(&self.backends.encoders[index].open);
                 let config = Arc::clone(&self.config);
                 let encoder = EncoderConfig::screen(config.codec, target);
@@ -106,7 +106,7 @@ impl Workshop {
                 end(text);
             }
         };
-        let worker = Worker::spawn(kind.thread(), body, on_panic)?;
+        let worker = Worker::spawn(StageKind::from(kind).thread(), body, on_panic)?;
         Ok(Handle { stage, index, control, worker })
     }
 }
@@ -195,7 +195,7 @@ impl Stages {
                 }
                 Waited::Stopped => return Err(self.opening.ended(SenderErrorKind::Capture)),
             };
-            self.opening.passed_over(StageKind::Capture, &error);
+            self.opening.passed_over(BackendKind::Capture, &error);
             // What the first said tells more than that the others do not know such a source.
             let (next, info) = self.opening.capture(index + 1).map_err(|_| SenderError::from(error))?;
             self.opening.leave(std::mem::replace(&mut self.capture, next));
@@ -245,16 +245,8 @@ impl Opening {
             other => Err(other),
         };
         let hung = |name| hung_capture(name, Call::Open.doing());
-        self.first(StageKind::Capture, first, target, opened, hung)?.map_err(|mut why_not| {
-            // The most telling reason: what is wrong with the source, rather than who does not know such a one.
-            let telling = why_not.iter().position(|error| error.kind() != CaptureErrorKind::Unsupported);
-            if why_not.is_empty() {
-                let none =
-                    CaptureError::new(CaptureErrorKind::Unsupported, "sender", "looking for a backend");
-                return none.with_source("there is no capture backend left").into();
-            }
-            why_not.swap_remove(telling.unwrap_or_default()).into()
-        })
+        self.first(BackendKind::Capture, first, target, opened, hung)?
+            .map_err(|why_not| yc_capture::most_telling(why_not).into())
     }
 
     /// The first encoder that opens.
@@ -265,7 +257,7 @@ impl Opening {
         };
         let hung =
             |name| EncodeError::new(EncodeErrorKind::Failed, name, Call::Open.doing()).with_source(HUNG);
-        self.first(StageKind::Encoder, 0, target, opened, hung)?.map_err(|why_not| {
+        self.first(BackendKind::Encoder, 0, target, opened, hung)?.map_err(|why_not| {
             let all: Vec<String> = why_not.iter().map(ToString::to_string).collect();
             let why = if all.is_empty() { "there is no encoder backend".to_owned() } else { all.join("; ") };
             SenderError::new(SenderErrorKind::Encode, why)
@@ -276,7 +268,7 @@ impl Opening {
     /// the stage of a generation; `hung` says that a backend did not answer.
     fn first<I, E: fmt::Display>(
         &mut self,
-        kind: StageKind,
+        kind: BackendKind,
         first: usize,
         target: RateTarget,
         opened: impl Fn(Report, u64) -> Result<Result<I, E>, Report>,
@@ -293,8 +285,8 @@ impl Opening {
                 Waited::Stopped => {
                     self.leave(handle);
                     return Err(self.ended(match kind {
-                        StageKind::Capture => SenderErrorKind::Capture,
-                        StageKind::Encoder | StageKind::Transport => SenderErrorKind::Encode,
+                        BackendKind::Capture => SenderErrorKind::Capture,
+                        BackendKind::Encoder => SenderErrorKind::Encode,
                     }));
                 }
             };
@@ -318,9 +310,9 @@ impl Opening {
     }
 
     /// Says why a backend is not the one in use.
-    fn passed_over(&self, kind: StageKind, error: &impl fmt::Display) {
+    fn passed_over(&self, kind: BackendKind, error: &impl fmt::Display) {
         tracing::info!(%error, "a backend is passed over");
-        self.workshop.shared.metrics().on_passed_over(kind == StageKind::Capture, &error.to_string());
+        self.workshop.shared.metrics().on_passed_over(kind, &error.to_string());
     }
 
     fn wait<T>(&mut self, wanted: impl Fn(Report) -> Result<T, Report>) -> Waited<T> {

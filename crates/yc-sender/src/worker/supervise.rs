@@ -13,9 +13,10 @@ use super::capture::CaptureOrder;
 use super::lines::{Line, Turn};
 use super::send::SendThread;
 use super::shared::{Report, Shared};
-use super::stage::StageKind;
+use super::stage::Call;
 use super::stages::{Handle, Opening, Stages, Workshop, end_all};
 use super::{Worker, end_by_panic, now};
+use crate::backends::BackendKind;
 use crate::failure::{self, Action, Failure};
 use crate::retreat::Step;
 use crate::silence::{Silence, SilenceWatch};
@@ -57,8 +58,8 @@ impl Supervisor {
         let deadlines = workshop.config.watchdog;
         let shortest = deadlines.open.min(deadlines.capture).min(deadlines.encode).min(deadlines.send);
         let mut supervisor = Self {
-            capture: line(StageKind::Capture, capture),
-            encoder: line(StageKind::Encoder, encoder),
+            capture: line(BackendKind::Capture, capture),
+            encoder: line(BackendKind::Encoder, encoder),
             send,
             silence: SilenceWatch::new(&workshop.config.failures, at),
             profile: encoder_info.profile_level_id,
@@ -110,15 +111,22 @@ impl Supervisor {
         next.map_or(self.tick, |at| at.saturating_since(now).min(self.tick))
     }
 
-    fn line(&mut self, kind: StageKind) -> &mut Line {
+    fn line(&mut self, kind: BackendKind) -> &mut Line {
         match kind {
-            StageKind::Capture => &mut self.capture,
-            StageKind::Encoder | StageKind::Transport => &mut self.encoder,
+            BackendKind::Capture => &mut self.capture,
+            BackendKind::Encoder => &mut self.encoder,
+        }
+    }
+
+    fn name_of(&self, kind: BackendKind, index: usize) -> &'static str {
+        match kind {
+            BackendKind::Capture => self.capture.name_of(index),
+            BackendKind::Encoder => self.encoder.name_of(index),
         }
     }
 
     fn on_report(&mut self, now: CaptureTime, report: Report) {
-        use StageKind::{Capture, Encoder};
+        use BackendKind::{Capture, Encoder};
         match report {
             Report::CaptureOpened(of, Ok(info)) if self.capture.is_opening(of) => {
                 self.source = info;
@@ -183,24 +191,19 @@ impl Supervisor {
         let deadlines = self.workshop.config.watchdog;
         let SendThread { stage, watchdog, .. } = &mut self.send;
         if let Some(call) = watchdog.look(stage, step, &deadlines) {
-            self.shared.metrics().life().counters.stages_hung += 1;
-            let detail = format!("{} does not return", call.doing());
+            let detail = self.hung(call);
             return self.shared.finish(failure::judge(Failure::TransportHung).reason, Some(detail));
         }
         for (kind, failure) in
-            [(StageKind::Capture, Failure::CaptureHung), (StageKind::Encoder, Failure::EncoderHung)]
+            [(BackendKind::Capture, Failure::CaptureHung), (BackendKind::Encoder, Failure::EncoderHung)]
         {
             let hung = self.line(kind).look(step, &deadlines);
             if let Some(call) = hung.running {
-                self.shared.metrics().life().counters.stages_hung += 1;
                 let name = self.line(kind).name();
-                let detail = format!("{name}: {} does not return", call.doing());
-                self.fail(now, kind, failure, detail);
+                self.fail(now, kind, failure, format!("{name}: {}", self.hung(call)));
             } else if let Some(call) = hung.opening {
-                self.shared.metrics().life().counters.stages_hung += 1;
                 let name = self.line(kind).opening_name();
-                let detail = format!("{name}: {} does not return", call.doing());
-                self.on_not_opened(now, kind, failure, detail);
+                self.on_not_opened(now, kind, failure, format!("{name}: {}", self.hung(call)));
             }
             self.open_if_due(now, kind);
             self.go_back_if_due(now, kind);
@@ -208,6 +211,12 @@ impl Supervisor {
         self.listen(now);
         let abandoned = self.reap();
         self.shared.metrics().life().counters.threads_abandoned = abandoned;
+    }
+
+    /// Counts a call that does not return, and says so.
+    fn hung(&self, call: Call) -> String {
+        self.shared.metrics().life().counters.stages_hung += 1;
+        format!("{} does not return", call.doing())
     }
 
     /// Asks a silent capture whether it lives.
@@ -219,17 +228,17 @@ impl Supervisor {
             Silence::Ask => capture.order(CaptureOrder::Probe),
             Silence::Broken => {
                 let detail = format!("{}: no picture although asked for one", self.capture.name());
-                self.fail(now, StageKind::Capture, Failure::CaptureSilent, detail);
+                self.fail(now, BackendKind::Capture, Failure::CaptureSilent, detail);
             }
         }
     }
 
     /// The running stage of `kind` failed: the next step of the retreat.
-    fn fail(&mut self, now: CaptureTime, kind: StageKind, failure: Failure, detail: String) {
+    fn fail(&mut self, now: CaptureTime, kind: BackendKind, failure: Failure, detail: String) {
         let verdict = failure::judge(failure);
         tracing::warn!(reason = %verdict.reason, detail, "a stage failed");
-        self.shared.metrics().on_passed_over(kind == StageKind::Capture, &detail);
-        if kind == StageKind::Encoder {
+        self.shared.metrics().on_passed_over(kind, &detail);
+        if kind == BackendKind::Encoder {
             // What it still makes is not sent.
             self.shared.set_encoder_generation(self.shared.next_generation());
         }
@@ -249,8 +258,8 @@ impl Supervisor {
     }
 
     /// The backend that was to come into use cannot be opened.
-    fn on_not_opened(&mut self, now: CaptureTime, kind: StageKind, failure: Failure, why: String) {
-        self.shared.metrics().on_passed_over(kind == StageKind::Capture, &why);
+    fn on_not_opened(&mut self, now: CaptureTime, kind: BackendKind, failure: Failure, why: String) {
+        self.shared.metrics().on_passed_over(kind, &why);
         let Some((turn, handle)) = self.line(kind).take_opening() else { return };
         self.leave(handle);
         let action = failure::judge(failure).action;
@@ -270,16 +279,16 @@ impl Supervisor {
         self.step(now, kind, step, Turn { detail, ..turn });
     }
 
-    fn step(&mut self, now: CaptureTime, kind: StageKind, step: Step, turn: Turn) {
-        let (index, at, step) = match (step, kind) {
-            (Step::Restart { at }, StageKind::Capture) => {
-                (self.capture.retreat.current(), at, FallbackStep::RestartCapture)
+    fn step(&mut self, now: CaptureTime, kind: BackendKind, step: Step, turn: Turn) {
+        let (index, at, step) = match step {
+            Step::Restart { at } => (self.line(kind).retreat.current(), at, kind.restart()),
+            Step::Next(index) => (index, now, kind.next()),
+            Step::Exhausted => {
+                return match kind {
+                    BackendKind::Encoder => self.try_next_capture(now, turn),
+                    BackendKind::Capture => self.shared.finish(turn.reason, Some(turn.detail)),
+                };
             }
-            (Step::Restart { at }, _) => (self.encoder.retreat.current(), at, FallbackStep::RestartEncoder),
-            (Step::Next(index), StageKind::Capture) => (index, now, FallbackStep::NextCapture),
-            (Step::Next(index), _) => (index, now, FallbackStep::NextEncoder),
-            (Step::Exhausted, StageKind::Encoder) => return self.try_next_capture(now, turn),
-            (Step::Exhausted, _) => return self.shared.finish(turn.reason, Some(turn.detail)),
         };
         let turn = Turn { step, index, at, ..turn };
         self.triggered(kind, &turn);
@@ -296,20 +305,20 @@ impl Supervisor {
                 self.leave(running);
                 self.leave(coming.and_then(|(_, handle)| handle));
                 let capture = Turn { step: FallbackStep::NextCapture, index, at: now, from, ..turn.clone() };
-                self.triggered(StageKind::Capture, &capture);
+                self.triggered(BackendKind::Capture, &capture);
                 self.capture.turn(capture);
                 self.encoder.retreat.begin_again();
                 let step = FallbackStep::RestartEncoder;
                 let index = self.encoder.retreat.current();
                 self.encoder.turn(Turn { step, index, at: now, ..turn });
-                self.open_if_due(now, StageKind::Capture);
-                self.open_if_due(now, StageKind::Encoder);
+                self.open_if_due(now, BackendKind::Capture);
+                self.open_if_due(now, BackendKind::Encoder);
             }
             Step::Restart { .. } | Step::Exhausted => self.shared.finish(turn.reason, Some(turn.detail)),
         }
     }
 
-    fn open_if_due(&mut self, now: CaptureTime, kind: StageKind) {
+    fn open_if_due(&mut self, now: CaptureTime, kind: BackendKind) {
         let Some(index) = self.line(kind).due(now) else { return };
         match self.workshop.spawn(kind, index, self.encoder_target()) {
             Ok(handle) => self.line(kind).opening(handle),
@@ -318,24 +327,19 @@ impl Supervisor {
     }
 
     /// A better backend's cool-down is over: it is opened while the present one goes on.
-    fn go_back_if_due(&mut self, now: CaptureTime, kind: StageKind) {
+    fn go_back_if_due(&mut self, now: CaptureTime, kind: BackendKind) {
         let line = self.line(kind);
         if line.turn.is_some() || line.running.is_none() {
             return;
         }
         let Some(index) = line.retreat.better(now) else { return };
-        let step = if kind == StageKind::Capture {
-            FallbackStep::PreferredCapture
-        } else {
-            FallbackStep::PreferredEncoder
-        };
         let turn = Turn::new(line.name(), Reason::CoolDownOver, String::new(), now);
-        line.turn(Turn { step, index, ..turn });
+        line.turn(Turn { step: kind.preferred(), index, ..turn });
         self.open_if_due(now, kind);
     }
 
     /// The opened backend comes into use.
-    fn begin(&mut self, now: CaptureTime, kind: StageKind) {
+    fn begin(&mut self, now: CaptureTime, kind: BackendKind) {
         let Some((turn, handle)) = self.line(kind).take_opened() else { return };
         if turn.step.goes_back() {
             self.triggered(kind, &turn);
@@ -343,7 +347,7 @@ impl Supervisor {
             self.leave(before);
             self.line(kind).retreat.turn_to(turn.index);
         }
-        if kind == StageKind::Encoder {
+        if kind == BackendKind::Encoder {
             self.shared.set_encoder_generation(handle.stage.generation);
             // It was opened for the goal of a moment ago.
             self.shared.renew_goal();
@@ -354,7 +358,7 @@ impl Supervisor {
         }
         handle.begin(KeyframeCause::Restart);
         self.line(kind).use_now(handle);
-        if kind == StageKind::Capture {
+        if kind == BackendKind::Capture {
             self.set_frame_rate(self.shared.goal().target.frame_rate);
         }
     }
@@ -366,9 +370,8 @@ impl Supervisor {
         RateTarget { resolution: source.fit_into(target.resolution), ..target }
     }
 
-    fn triggered(&self, kind: StageKind, turn: &Turn) {
-        let line = if kind == StageKind::Capture { &self.capture } else { &self.encoder };
-        let to = line.name_of(turn.index);
+    fn triggered(&self, kind: BackendKind, turn: &Turn) {
+        let to = self.name_of(kind, turn.index);
         self.shared.metrics().on_step(turn.step, turn.reason);
         self.shared.emit(SenderEvent::FallbackTriggered {
             step: turn.step,
@@ -379,12 +382,11 @@ impl Supervisor {
         });
     }
 
-    fn completed(&self, now: CaptureTime, kind: StageKind, turn: &Turn) {
-        let line = if kind == StageKind::Capture { &self.capture } else { &self.encoder };
+    fn completed(&self, now: CaptureTime, kind: BackendKind, turn: &Turn) {
         self.shared.emit(SenderEvent::FallbackCompleted {
             step: turn.step,
             from: turn.from,
-            to: line.name_of(turn.index),
+            to: self.name_of(kind, turn.index),
             took_ms: u32::try_from(now.saturating_since(turn.began).as_millis()).unwrap_or(u32::MAX),
         });
     }
