@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::e2e::page::{self, npm, viewer_dir};
+use crate::e2e::page::{self, npm};
 use crate::e2e::rig::Rig;
 use crate::e2e::{self, SCENARIOS};
 use crate::process;
 use crate::setup::{self, Purpose, Ready, find_program};
 use crate::windows::{self, Action};
-use crate::workspace::{cache_dir, cargo};
+use crate::workspace::{cache_dir, cargo, root};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ fn steps() -> Vec<Step> {
         step("fuzz targets", |ready| {
             process::run(ready.apply(cargo().args(["build", "-p", "yc-fuzz", "--bins"])))
         }),
-        step("viewer", viewer),
+        step("pages", pages),
         step("windows setup", |_| {
             setup::prepare(Purpose::Windows)?;
             windows::prepare()
@@ -169,10 +169,10 @@ fn docs(ready: &Ready) -> Result<()> {
     Ok(())
 }
 
-fn viewer(ready: &Ready) -> Result<()> {
-    page::build(ready)?;
-    for script in ["typecheck", "test"] {
-        process::run(ready.apply(npm(&["run", script]).current_dir(viewer_dir())))?;
+fn pages(ready: &Ready) -> Result<()> {
+    page::install(ready)?;
+    for script in ["typecheck", "build", "test"] {
+        process::run(ready.apply(npm(&["run", script]).current_dir(root())))?;
     }
     Ok(())
 }
@@ -191,7 +191,7 @@ fn deny() -> Result<()> {
     command
         .args(["--locked", "--all-features", "--color=never", "check", "--hide-inclusion-graph"])
         .args(checks);
-    process::run(command.current_dir(crate::workspace::root()))
+    process::run(command.current_dir(root()))
 }
 
 /// cargo-deny of our version: from the path, from the cache, or built into the cache.

@@ -28,7 +28,7 @@ impl Viewer {
     /// What to do where there is none.
     pub fn how_to_build(&self) -> String {
         format!(
-            "no viewer page in {}: build it with `npm ci && npm run build` in examples/server/viewer, or name its folder with --viewer-dir",
+            "no viewer page in {}: build it with `npm ci && npm run build` in the root of the repository, or name its folder with --viewer-dir",
             self.dir.display()
         )
     }

@@ -1,4 +1,4 @@
-//! Builds the viewer's page.
+//! The pages: installs what they are built with, and builds the viewer's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,21 @@ use crate::process;
 use crate::setup::Ready;
 use crate::workspace::root;
 
+/// Installs the packages of every page, unless they are there.
+pub(crate) fn install(ready: &Ready) -> Result<()> {
+    let installed = modified(&root().join("node_modules/.package-lock.json"));
+    if installed.is_none_or(|at| modified(&root().join("package-lock.json")).is_some_and(|lock| lock > at)) {
+        process::run(ready.apply(npm(&["ci", "--no-audit", "--no-fund"]).current_dir(root())))?;
+    }
+    Ok(())
+}
+
 /// Builds the viewer's page unless it is newer than its sources.
 pub(crate) fn build(ready: &Ready) -> Result<()> {
+    install(ready)?;
     let dir = viewer_dir();
-    let installed = modified(&dir.join("node_modules/.package-lock.json"));
-    if installed.is_none_or(|at| modified(&dir.join("package-lock.json")).is_some_and(|lock| lock > at)) {
-        process::run(ready.apply(npm(&["ci", "--no-audit", "--no-fund"]).current_dir(&dir)))?;
-    }
     let built = modified(&dir.join("dist/index.html"));
-    let newest = newest_below(&dir)?;
+    let newest = newest_below(&dir)?.max(newest_below(&root().join("packages/signalling"))?);
     if built.is_none_or(|at| newest.is_some_and(|source| source > at)) {
         process::run(ready.apply(npm(&["run", "build"]).current_dir(&dir)))?;
     }

@@ -1,6 +1,6 @@
 /** The form that asks for room and token when the address lacks them. */
+import { roomNameProblem } from 'yc-signalling';
 import { element, setText } from './dom.ts';
-import { roomNameProblem } from './token.ts';
 
 export class JoinForm {
   readonly root: HTMLElement;

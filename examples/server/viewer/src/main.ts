@@ -1,12 +1,12 @@
 /** Starts the page: from the address to a room, and from what happens in it to what is seen. */
 import { Device } from 'mediasoup-client';
+import { roleOfToken, roomNameProblem } from 'yc-signalling';
 import type { Section } from './panel.ts';
 import { exposeProbe, shareStats } from './probe.ts';
 import { Room } from './room.ts';
 import { type SentStats, readSentStats, sentRows } from './sent-stats.ts';
 import { ShareController } from './share.ts';
 import { type VideoStats, statsRows, videoRates } from './stats.ts';
-import { roleOfToken, roomNameProblem } from './token.ts';
 import { View } from './view.ts';
 import { wordsFor } from './words.ts';
 

@@ -1,10 +1,17 @@
 /** A room: joins it, receives every video that is shared in it, and comes back when the connection is lost. */
 import type { types } from 'mediasoup-client';
-import { backoffMs } from './backoff.ts';
+import {
+  PROTOCOL,
+  Signal,
+  SignalError,
+  backoffMs,
+  createRecvTransport,
+  type Notification,
+  type ProducerInfo,
+  type Role,
+  type SignalOptions,
+} from 'yc-signalling';
 import { unixMs } from './clock.ts';
-import { PROTOCOL, type Notification, type ProducerInfo, type Role } from './messages.ts';
-import { Signal, SignalError, type SignalOptions } from './signal.ts';
-import { createRecvTransport } from './transport.ts';
 
 export type RoomState =
   /** On the way in, for the first time. */

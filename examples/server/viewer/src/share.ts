@@ -5,8 +5,8 @@
  * the user again.
  */
 import type { types } from 'mediasoup-client';
+import { createSendTransport } from 'yc-signalling';
 import type { Session } from './room.ts';
-import { createSendTransport } from './transport.ts';
 
 export type ShareState =
   | { name: 'idle' }

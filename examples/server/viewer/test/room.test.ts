@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { types } from 'mediasoup-client';
-import type { Role } from '../src/messages.ts';
+import type { Role } from 'yc-signalling';
 import { Room, type RoomState, type Session } from '../src/room.ts';
-import { fakeDevice, fakeParameters } from './fake-parameters.ts';
-import { FakeServer } from './fake-server.ts';
+import { FakeServer, fakeDevice, fakeParameters } from 'yc-signalling/testing';
 
 let server: FakeServer;
 let room: Room;

@@ -3,9 +3,8 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { types } from 'mediasoup-client';
 import type { Session } from '../src/room.ts';
 import { ShareController } from '../src/share.ts';
-import { Signal } from '../src/signal.ts';
-import { fakeDevice, fakeParameters } from './fake-parameters.ts';
-import { FakeServer } from './fake-server.ts';
+import { Signal } from 'yc-signalling';
+import { FakeServer, fakeDevice, fakeParameters } from 'yc-signalling/testing';
 
 let server: FakeServer;
 let track: FakeMediaStreamTrack;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Notification } from '../src/messages.ts';
 import { Signal } from '../src/signal.ts';
-import { FakeServer } from './fake-server.ts';
+import { FakeServer } from '../testing/fake-server.ts';
 
 const URL = 'ws://server/ws';
 let server: FakeServer;

@@ -1,5 +1,5 @@
 /**
- * What the page and the server say to each other, as docs/signalling.md lists it: the types, and the checks that
+ * What a page and the server say to each other, as docs/signalling.md lists it: the types, and the checks that
  * make them true. Objects that are mediasoup's own are passed on to mediasoup-client, which checks them itself.
  */
 import type { types } from 'mediasoup-client';
@@ -60,7 +60,7 @@ export type Action = keyof Actions;
 export type Data<A extends Action> = Actions[A]['data'];
 export type Reply<A extends Action> = Actions[A]['reply'];
 
-/** The notifications that this page acts on. The server may send others; they are left alone. */
+/** The notifications that pages act on. The server may send others; they are left alone. */
 export type Notification =
   | { event: 'new_producer'; data: ProducerInfo }
   | { event: 'producer_closed'; data: { producer_id: string } }
@@ -75,7 +75,7 @@ export type ServerMessage =
 
 type Fields = Record<string, unknown>;
 
-/** Reads one message of the server; `null` if it is none. An event that this page does not know is `unknown`. */
+/** Reads one message of the server; `null` if it is none. An event that is not listed here is `unknown`. */
 export function parseServerMessage(text: string): ServerMessage | null {
   let message: unknown;
   try {
