@@ -128,7 +128,7 @@ fn a_pli_becomes_a_wanted_key_frame_and_a_storm_stays_bounded() {
         }
         drain(&mut session, millis);
     }
-    assert_eq!(wanted, 9, "one in each 300 ms of 3 s, the first of them being the start");
+    assert_eq!(wanted, 10, "the first at once after the start, then one in each 300 ms of 3 s");
 }
 
 #[test]
