@@ -113,6 +113,8 @@ async fn say_goodbye(client: SignalClient, failure: Option<&Failure>, status: &S
         let mut diagnostic = ClientDiagnostic::new("sender_stopped");
         diagnostic.reason_code = Some(failure.reason.to_owned());
         diagnostic.encoder_backend = Some(status.encoder_backend.to_owned());
+        diagnostic.degradation_level = Some(status.degradation.level);
+        diagnostic.versions = Some([("yc_share".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into());
         // The server learns why; that it cannot be told is no second failure.
         let _ = client.client_diagnostic(diagnostic).await;
     }

@@ -101,7 +101,16 @@ impl SignalClient {
         let room = room.parse().map_err(|error: crate::messages::ErrorBody| {
             ClientError::new(ClientErrorKind::InvalidArgument(error.message), "join")
         })?;
-        let joined: Joined = self.ask(Action::Join(Join::new(room, token, role))).await?;
+        self.join_with(Join::new(room, token, role)).await
+    }
+
+    /// As [`SignalClient::join`], with all that a peer may say of itself.
+    ///
+    /// # Errors
+    ///
+    /// As there, but for the room's name.
+    pub async fn join_with(&self, join: Join) -> Result<Joined, ClientError> {
+        let joined: Joined = self.ask(Action::Join(join)).await?;
         if joined.protocol != PROTOCOL_VERSION {
             let message = format!("the server speaks version {}, not {PROTOCOL_VERSION}", joined.protocol);
             return Err(ClientError::new(ClientErrorKind::Protocol(message), "join"));

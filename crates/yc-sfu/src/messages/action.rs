@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ErrorBody, ErrorCode, NativeSenderOffer, PROTOCOL_VERSION};
+use super::{ClientDiagnostic, ErrorBody, ErrorCode, NativeSenderOffer, PROTOCOL_VERSION, PeerName, excerpt};
 
 /// An action with its fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,12 +131,20 @@ pub struct Join {
     pub token: Secret,
     /// What for.
     pub role: Role,
+    /// How others call this peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PeerName>,
 }
 
 impl Join {
-    /// `join` in the version that this crate speaks.
+    /// `join` in the version that this crate speaks, without a name.
     pub fn new(room: RoomName, token: impl Into<String>, role: Role) -> Self {
-        Self { protocol: PROTOCOL_VERSION, room, token: Secret(token.into()), role }
+        Self { protocol: PROTOCOL_VERSION, room, token: Secret(token.into()), role, name: None }
+    }
+
+    /// Sets [`Join::name`].
+    pub fn with_name(self, name: PeerName) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 
@@ -216,7 +224,10 @@ impl TryFrom<String> for RoomName {
         if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
             return Ok(Self(text));
         }
-        Err(ErrorBody::bad_message(format!("room {text:?} is not 1 to 64 characters of A-Z a-z 0-9 _ -")))
+        Err(ErrorBody::bad_message(format!(
+            "room {} is not 1 to 64 characters of A-Z a-z 0-9 _ -",
+            excerpt(&text)
+        )))
     }
 }
 
@@ -340,64 +351,6 @@ pub struct NativeSessionRef {
     pub session_id: String,
 }
 
-/// `client_diagnostic`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "made field by field by clients; a new field is a new version")]
-pub struct ClientDiagnostic {
-    /// Kind of event: 1 to 64 characters of `a–z 0–9 _`.
-    pub class: String,
-    /// Stable code: 1 to 64 characters of `a–z 0–9 _`.
-    #[serde(default)]
-    pub reason_code: Option<String>,
-    /// Encoder in use, at most 64 bytes.
-    #[serde(default)]
-    pub encoder_backend: Option<String>,
-    /// Anything more, at most 4096 bytes as JSON.
-    #[serde(default)]
-    pub detail: Value,
-}
-
-impl ClientDiagnostic {
-    /// The classes that are counted by name; others count as `other`.
-    pub const CLASSES: [&'static str; 6] = [
-        "sender_started",
-        "sender_stopped",
-        "encode_error",
-        "transport_error",
-        "fallback_triggered",
-        "fallback_completed",
-    ];
-
-    /// A diagnostic of a class alone.
-    pub fn new(class: impl Into<String>) -> Self {
-        Self { class: class.into(), reason_code: None, encoder_backend: None, detail: Value::Null }
-    }
-
-    /// # Errors
-    ///
-    /// `bad_message`, naming the field that is out of its bounds.
-    pub fn validate(&self) -> Result<(), ErrorBody> {
-        let name = |field: &str, text: &str| {
-            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-            if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-                return Ok(());
-            }
-            Err(ErrorBody::bad_message(format!("{field} {text:?} is not 1 to 64 characters of a-z 0-9 _")))
-        };
-        name("class", &self.class)?;
-        self.reason_code.as_deref().map_or(Ok(()), |code| name("reason_code", code))?;
-        let backend = self.encoder_backend.as_ref().map_or(0, String::len);
-        if backend > 64 {
-            return Err(ErrorBody::bad_message(format!("encoder_backend has {backend} bytes, more than 64")));
-        }
-        let detail = self.detail.to_string().len();
-        if detail > 4096 {
-            return Err(ErrorBody::bad_message(format!("detail has {detail} bytes, more than 4096")));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -447,6 +400,24 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_be_left_out_and_keeps_to_its_bounds() {
+        let join =
+            |name: Value| json!({"protocol": 1, "room": "demo", "token": "t", "role": "view", "name": name});
+        for (name, kept) in [(Value::Null, None), (json!("Zoë 🎥"), Some("Zoë 🎥"))] {
+            let Ok(Action::Join(read)) = Action::from_parts("join", join(name)) else { panic!("{kept:?}") };
+            assert_eq!(read.name.as_ref().map(PeerName::as_str), kept);
+        }
+        let message = refused("join", join(json!("a\nb")));
+        assert!(
+            message.contains("data.name") && message.contains(r#"name "a\nb" is not 1 to 64 characters"#),
+            "{message}"
+        );
+        assert!(refused("join", join(json!(5))).contains("data.name"));
+        let without = serde_json::to_value(Join::new("demo".parse().unwrap(), "t", Role::View)).unwrap();
+        assert!(without.get("name").is_none());
+    }
+
+    #[test]
     fn a_token_is_not_in_the_debug_output() {
         let join = Join::new("demo".parse().unwrap(), "v1.secret", Role::View);
         assert!(!format!("{join:?}").contains("v1.secret"));
@@ -459,25 +430,6 @@ mod tests {
             assert!(Role::Both.covers(wanted));
             assert_eq!(Role::Share.covers(wanted), wanted == Role::Share);
             assert_eq!(Role::View.covers(wanted), wanted == Role::View);
-        }
-    }
-
-    #[test]
-    fn a_diagnostic_out_of_bounds_is_refused_by_field() {
-        let diagnostic = ClientDiagnostic::new("encode_error");
-        assert_eq!(diagnostic.validate(), Ok(()));
-        for (broken, field) in [
-            (ClientDiagnostic::new("Encode Error"), "class"),
-            (ClientDiagnostic::new(""), "class"),
-            (ClientDiagnostic { reason_code: Some("é".into()), ..diagnostic.clone() }, "reason_code"),
-            (
-                ClientDiagnostic { encoder_backend: Some("x".repeat(65)), ..diagnostic.clone() },
-                "encoder_backend",
-            ),
-            (ClientDiagnostic { detail: json!("x".repeat(4095)), ..diagnostic.clone() }, "detail"),
-        ] {
-            let message = broken.validate().unwrap_err().message;
-            assert!(message.starts_with(field), "{message}");
         }
     }
 }

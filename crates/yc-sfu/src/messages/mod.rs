@@ -5,23 +5,28 @@
 //! values of the wrong type refused with the name of their field.
 
 mod action;
+mod diagnostic;
 mod error;
+mod name;
 mod native;
 mod reply;
 
 use serde_json::{Value, json};
 
 pub use action::{
-    Action, ClientDiagnostic, ConnectTransport, Consume, ConsumerRef, CreateTransport, Direction, Join, Kind,
-    NativeSessionRef, Produce, ProducerRef, Role, RoomName, Secret,
+    Action, ConnectTransport, Consume, ConsumerRef, CreateTransport, Direction, Join, Kind, NativeSessionRef,
+    Produce, ProducerRef, Role, RoomName, Secret,
 };
+pub use diagnostic::ClientDiagnostic;
 pub use error::{ErrorBody, ErrorCode};
+pub use name::PeerName;
 pub use native::{
     CodecReply, CryptoSuite, FmtpValue, HeaderExtension, NativeSenderOffer, NativeSenderSession,
     OfferedCodec, RtcpFeedback, RtxReply, SrtpKey,
 };
 pub use reply::{
-    Consumed, Joined, NativeSessionEnd, Notification, Produced, ProducerInfo, ServerMessage, TransportCreated,
+    Consumed, Joined, NativeSessionEnd, Notification, Produced, ProducerInfo, ServerMessage,
+    TransportCreated, Watcher,
 };
 
 #[cfg(feature = "server")]
@@ -35,6 +40,16 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// Largest request id: the largest integer that JavaScript holds exactly.
 pub const MAX_REQUEST_ID: u64 = (1 << 53) - 1;
+
+/// The beginning of a client's text, in quotes and with control characters escaped: what an error shows of a
+/// value that may be as long as a message.
+fn excerpt(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+    }
+}
 
 /// One request of a client.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ErrorBody, ErrorCode, Kind, MAX_MESSAGE_BYTES};
+use super::{ErrorBody, ErrorCode, Kind, MAX_MESSAGE_BYTES, PeerName};
 
 /// The reply to `join`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +84,16 @@ pub enum NativeSessionEnd {
     Unknown,
 }
 
+/// A peer that watches a producer: an entry of `watchers_changed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "made by servers field by field; a new field is a new version")]
+pub struct Watcher {
+    /// Who.
+    pub peer_id: String,
+    /// How the peer wants to be called, if it said so.
+    pub name: Option<PeerName>,
+}
+
 /// Something that happened in the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
@@ -112,6 +122,13 @@ pub enum Notification {
         session_id: String,
         /// Why.
         reason: NativeSessionEnd,
+    },
+    /// Other peers watch a producer of this peer now.
+    WatchersChanged {
+        /// Which.
+        producer_id: String,
+        /// All who have a consumer of it, by `peer_id`, each once.
+        watchers: Vec<Watcher>,
     },
 }
 
@@ -181,8 +198,14 @@ impl ServerMessage {
     }
 }
 
-const EVENTS: [&str; 5] =
-    ["new_producer", "producer_closed", "consumer_closed", "peer_left", "native_session_closed"];
+const EVENTS: [&str; 6] = [
+    "new_producer",
+    "producer_closed",
+    "consumer_closed",
+    "peer_left",
+    "native_session_closed",
+    "watchers_changed",
+];
 
 #[cfg(test)]
 mod tests {
@@ -201,12 +224,25 @@ mod tests {
             Notification::ConsumerClosed { consumer_id: "c".into() },
             Notification::PeerLeft { peer_id: "x".into() },
             Notification::NativeSessionClosed { session_id: "s".into(), reason: NativeSessionEnd::NoMedia },
+            Notification::WatchersChanged {
+                producer_id: "p".into(),
+                watchers: vec![
+                    Watcher { peer_id: "x".into(), name: Some("Zoë".parse().unwrap()) },
+                    Watcher { peer_id: "y".into(), name: None },
+                ],
+            },
         ];
         for (notification, event) in all.into_iter().zip(EVENTS) {
             let text = notification.to_json();
             assert!(text.contains(&format!("\"event\":\"{event}\"")), "{text}");
             assert_eq!(ServerMessage::parse(&text), Ok(ServerMessage::Notification(notification)));
         }
+    }
+
+    #[test]
+    fn a_watcher_without_a_name_says_null() {
+        let watcher = Watcher { peer_id: "x".into(), name: None };
+        assert_eq!(serde_json::to_value(watcher).unwrap(), json!({"peer_id": "x", "name": null}));
     }
 
     #[test]

@@ -88,7 +88,7 @@ struct Connection {
 
 impl Connection {
     fn new(server: Arc<SfuServer>, outbox: Outbox) -> Self {
-        // Unbounded, but each thing that a peer has makes one event at most.
+        // Unbounded, but each thing that a peer has makes a few events at most, and one at a time of who watches.
         let (events_in, events) = mpsc::unbounded_channel();
         Self { server, outbox, peer: None, events, events_in, outside_since: Instant::now(), bad_messages: 0 }
     }
@@ -106,6 +106,7 @@ impl Connection {
         loop {
             let joined = self.peer.is_some();
             let deadline = heard + config.idle_timeout;
+            let due = self.peer.as_ref().and_then(Peer::due_at);
             tokio::select! {
                 reason = closed(&mut close) => return reason,
                 () = stopped(&mut shutdown) => return CloseReason::ShutDown,
@@ -115,6 +116,12 @@ impl Connection {
                 Some(event) = self.events.recv() => {
                     if let Some(peer) = &mut self.peer {
                         peer.on_event(event);
+                    }
+                }
+                // Who watches is told only here, so after the reply that made the producer.
+                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() => {
+                    if let Some(peer) = &mut self.peer {
+                        peer.on_time(Instant::now());
                     }
                 }
                 message = incoming.next() => {
@@ -185,16 +192,22 @@ impl Connection {
         let capabilities = serde_json::to_value(room.router().rtp_capabilities())
             .map_err(|error| failed("writing the router's capabilities", &error))?;
         let max_peers = self.server.config.max_peers;
-        let seat = room.enter(&peer_id, join.role, self.outbox.clone(), max_peers, |producers| {
-            let joined = Joined {
-                protocol: PROTOCOL_VERSION,
-                peer_id: peer_id.clone(),
-                router_rtp_capabilities: capabilities,
-                producers,
-            };
-            let data = serde_json::to_value(joined).expect("messages have string keys");
-            self.reply(Some(id), &Ok(data));
-        })?;
+        let seat = room.enter(
+            &peer_id,
+            (join.role, join.name.clone()),
+            self.outbox.clone(),
+            max_peers,
+            |producers| {
+                let joined = Joined {
+                    protocol: PROTOCOL_VERSION,
+                    peer_id: peer_id.clone(),
+                    router_rtp_capabilities: capabilities,
+                    producers,
+                };
+                let data = serde_json::to_value(joined).expect("messages have string keys");
+                self.reply(Some(id), &Ok(data));
+            },
+        )?;
         tracing::info!(peer = peer_id, room = %join.room, role = %join.role, "joined");
         let (server, outbox, events) =
             (Arc::clone(&self.server), self.outbox.clone(), self.events_in.clone());

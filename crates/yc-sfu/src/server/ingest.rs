@@ -88,12 +88,13 @@ impl NativeIngest {
             producer_id: producer.id().to_string(),
             transport_id: transport.id().to_string(),
         };
-        let announced = room.announce(ProducerInfo {
+        let info = ProducerInfo {
             producer_id: reply.producer_id.clone(),
             peer_id: peer_id.to_owned(),
             kind: Kind::Video,
             native: true,
-        });
+        };
+        let announced = room.announce(info, events.clone());
         let watch = Watch::start(&producer, session_id, config.no_media_timeout, Arc::clone(metrics), events);
         let held = [metrics.hold(Gauge::Producers), metrics.hold(Gauge::NativeSessions)];
         let ingest = Self {

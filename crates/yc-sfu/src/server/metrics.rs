@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use super::diagnostics::{REASONS, reason_index};
 use crate::messages::ClientDiagnostic;
 
 /// What the server counts.
@@ -23,6 +24,17 @@ pub(super) struct Metrics {
     native_rtp_packets: AtomicU64,
     native_rtp_bytes: AtomicU64,
     diagnostics: [AtomicU64; ClientDiagnostic::CLASSES.len() + 1],
+    fallbacks: Fallbacks,
+}
+
+/// Fallbacks of clients, by the place of their reason in [`REASONS`].
+#[derive(Debug)]
+struct Fallbacks([AtomicU64; REASONS.len() + 1]);
+
+impl Default for Fallbacks {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
 }
 
 /// A number that goes up and down.
@@ -59,10 +71,15 @@ impl Metrics {
         self.counter(counter).fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Counts a diagnostic under its class, or under `other`: a client's text must not make a series.
-    pub(super) fn diagnostic(&self, class: &str) {
-        let known = ClientDiagnostic::CLASSES.iter().position(|known| *known == class);
+    /// Counts a diagnostic under its class, and a fallback under its reason; or under `other`: a client's text must
+    /// not make a series.
+    pub(super) fn diagnostic(&self, diagnostic: &ClientDiagnostic) {
+        let known = ClientDiagnostic::CLASSES.iter().position(|known| *known == diagnostic.class);
         self.diagnostics[known.unwrap_or(ClientDiagnostic::CLASSES.len())].fetch_add(1, Ordering::Relaxed);
+        if diagnostic.class == "fallback_triggered" {
+            let reason = reason_index(diagnostic.reason_code.as_deref());
+            self.fallbacks.0[reason].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The Prometheus text format, version 0.0.4.
@@ -88,6 +105,12 @@ impl Metrics {
             .map(|(class, count)| (format!("{{class=\"{class}\"}}"), count.load(Ordering::Relaxed).into()))
             .collect();
         family("yc_client_diagnostics_total", "counter", "Diagnostics of clients, by class.", &diagnostics);
+        let reasons = REASONS.iter().copied().chain(["other"]);
+        let fallbacks: Vec<(String, i128)> = reasons
+            .zip(&self.fallbacks.0)
+            .map(|(reason, count)| (format!("{{reason=\"{reason}\"}}"), count.load(Ordering::Relaxed).into()))
+            .collect();
+        family("yc_client_fallbacks_total", "counter", "Fallbacks of clients, by reason.", &fallbacks);
         text
     }
 
@@ -165,8 +188,13 @@ mod tests {
     #[test]
     fn every_family_has_its_type_and_only_known_classes_make_series() {
         let metrics = Metrics::default();
-        metrics.diagnostic("encode_error");
-        metrics.diagnostic("x\"} 1\nyc_evil 1");
+        metrics.diagnostic(&ClientDiagnostic::new("encode_error"));
+        metrics.diagnostic(&ClientDiagnostic::new("x\"} 1\nyc_evil 1"));
+        for reason in [Some("capture_hung"), Some("x\"} 1\nyc_evil 1"), None] {
+            let mut fallback = ClientDiagnostic::new("fallback_triggered");
+            fallback.reason_code = reason.map(str::to_owned);
+            metrics.diagnostic(&fallback);
+        }
         metrics.add(Counter::NativeRtpBytes, 12);
         let text = metrics.prometheus(1);
         assert!(text.contains("yc_client_diagnostics_total{class=\"encode_error\"} 1\n"), "{text}");
@@ -174,11 +202,13 @@ mod tests {
             text.contains("yc_client_diagnostics_total{class=\"other\"} 1\n") && !text.contains("evil"),
             "{text}"
         );
+        assert!(text.contains("yc_client_fallbacks_total{reason=\"capture_hung\"} 1\n"), "{text}");
+        assert!(text.contains("yc_client_fallbacks_total{reason=\"other\"} 2\n"), "{text}");
         assert!(
             text.contains("# TYPE yc_native_rtp_bytes_total counter\nyc_native_rtp_bytes_total 12\n"),
             "{text}"
         );
         let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
-        assert_eq!(families, 2 + GAUGES.len() + COUNTERS.len());
+        assert_eq!(families, 3 + GAUGES.len() + COUNTERS.len());
     }
 }

@@ -9,6 +9,7 @@
 mod codecs;
 mod config;
 mod connection;
+mod diagnostics;
 mod ingest;
 mod metrics;
 mod outbox;
@@ -16,6 +17,7 @@ mod peer;
 mod random;
 mod room;
 mod token;
+mod watchers;
 mod workers;
 
 use std::collections::HashMap;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mediasoup::consumer::{Consumer, ConsumerOptions};
 use mediasoup::prelude::MediaKind;
@@ -11,15 +12,19 @@ use mediasoup::prelude::{
     Transport, WebRtcTransport, WebRtcTransportListenInfos, WebRtcTransportOptions,
     WebRtcTransportRemoteParameters,
 };
+use mediasoup_types::data_structures::{DtlsState, IceState};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::SfuServer;
+use super::diagnostics;
 use super::ingest::{NativeIngest, listen_info};
 use super::metrics::{Gauge, Held};
 use super::outbox::{Outbox, Outgoing};
-use super::room::{Announced, Room, Seat};
+use super::room::{Announced, Room, Seat, Watching};
+use super::watchers::WatcherNews;
 use crate::messages::{
     Action, ClientDiagnostic, ConnectTransport, Consume, Consumed, ConsumerRef, CreateTransport, Direction,
     ErrorBody, ErrorCode, Kind, NativeSenderOffer, NativeSessionEnd, Notification, PROTOCOL_VERSION, Produce,
@@ -34,6 +39,7 @@ pub(super) struct Peer {
     producers: HashMap<String, WebProducer>,
     consumers: HashMap<String, WebConsumer>,
     transports: HashMap<String, WebTransport>,
+    news: WatcherNews,
     role: Role,
     seat: Seat,
     server: Arc<SfuServer>,
@@ -49,6 +55,12 @@ pub(super) enum PeerEvent {
     ConsumerEnded { consumer_id: String },
     /// No RTP came for too long.
     NoMedia { session_id: String },
+    /// The set of those who watch a producer changed.
+    Watched { producer_id: String },
+    /// The client closed a transport, or it failed: DTLS is over.
+    TransportEnded { transport_id: String },
+    /// ICE lost the client of a transport, or has it again.
+    TransportReach { transport_id: String, lost: bool },
 }
 
 #[derive(Debug)]
@@ -56,10 +68,12 @@ struct WebTransport {
     transport: WebRtcTransport,
     direction: Direction,
     connected: bool,
+    lost_at: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct WebProducer {
+    transport_id: String,
     _announced: Announced,
     _producer: Producer,
     _held: Held,
@@ -67,7 +81,9 @@ struct WebProducer {
 
 #[derive(Debug)]
 struct WebConsumer {
+    transport_id: String,
     consumer: Consumer,
+    _watching: Option<Watching>,
     _held: Held,
 }
 
@@ -85,6 +101,7 @@ impl Peer {
             producers: HashMap::new(),
             consumers: HashMap::new(),
             transports: HashMap::new(),
+            news: WatcherNews::default(),
             role,
             seat,
             server,
@@ -146,8 +163,56 @@ impl Peer {
                 );
                 Notification::NativeSessionClosed { session_id, reason: NativeSessionEnd::NoMedia }
             }
+            PeerEvent::Watched { producer_id } => {
+                self.news.forget(|producer_id| self.seat.room().has_producer(producer_id));
+                return self.news.on_change(producer_id, Instant::now());
+            }
+            PeerEvent::TransportEnded { transport_id } => {
+                return self.end_transport(&transport_id, "its client closed it");
+            }
+            PeerEvent::TransportReach { transport_id, lost } => {
+                if let Some(entry) = self.transports.get_mut(&transport_id) {
+                    entry.lost_at = lost.then(Instant::now);
+                }
+                return;
+            }
         };
         self.tell(&notification);
+    }
+
+    /// When to call [`Peer::on_time`] next.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let lost = self.transports.values().filter_map(|entry| Some(entry.lost_at? + LOST_FOR));
+        lost.chain(self.news.due_at()).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn on_time(&mut self, now: Instant) {
+        while let Some((producer_id, watchers)) = self.news.poll(now, |id| self.seat.room().watchers(id)) {
+            self.tell(&Notification::WatchersChanged { producer_id, watchers });
+        }
+        let lost = |entry: &WebTransport| entry.lost_at.is_some_and(|at| at + LOST_FOR <= now);
+        let ended: Vec<String> =
+            self.transports.iter().filter(|(_, entry)| lost(entry)).map(|(id, _)| id.clone()).collect();
+        for transport_id in ended {
+            self.end_transport(&transport_id, "its client is out of reach");
+        }
+    }
+
+    /// Closes a transport and what is on it: what nobody sends any more must not stand in the room.
+    fn end_transport(&mut self, transport_id: &str, why: &str) {
+        if self.transports.remove(transport_id).is_none() {
+            return;
+        }
+        tracing::info!(peer = self.id(), transport = transport_id, "a transport is closed: {why}");
+        self.producers.retain(|_, producer| producer.transport_id != transport_id);
+        let on_it =
+            |(id, entry): (&String, &WebConsumer)| (entry.transport_id == transport_id).then(|| id.clone());
+        let consumers: Vec<String> = self.consumers.iter().filter_map(on_it).collect();
+        for consumer_id in consumers {
+            self.consumers.remove(&consumer_id);
+            self.tell(&Notification::ConsumerClosed { consumer_id });
+        }
     }
 
     fn tell(&self, notification: &Notification) {
@@ -197,7 +262,22 @@ impl Peer {
             ice_candidates: to_json(transport.ice_candidates()),
             dtls_parameters: to_json(&transport.dtls_parameters()),
         };
-        let entry = WebTransport { transport, direction: fields.direction, connected: false };
+        let (events, ended) = (self.events.clone(), transport_id.clone());
+        transport
+            .on_dtls_state_change(move |state| {
+                if matches!(state, DtlsState::Closed | DtlsState::Failed) {
+                    let _ = events.send(PeerEvent::TransportEnded { transport_id: ended.clone() });
+                }
+            })
+            .detach();
+        let (events, moved) = (self.events.clone(), transport_id.clone());
+        transport
+            .on_ice_state_change(move |state| {
+                let (transport_id, lost) = (moved.clone(), state == IceState::Disconnected);
+                let _ = events.send(PeerEvent::TransportReach { transport_id, lost });
+            })
+            .detach();
+        let entry = WebTransport { transport, direction: fields.direction, connected: false, lost_at: None };
         self.transports.insert(transport_id, entry);
         Ok(to_json(&reply))
     }
@@ -257,14 +337,16 @@ impl Peer {
             .await
             .map_err(|error| ErrorBody::new(ErrorCode::UnsupportedCodec, error.to_string()))?;
         let producer_id = producer.id().to_string();
-        let announced = self.room().announce(ProducerInfo {
+        let info = ProducerInfo {
             producer_id: producer_id.clone(),
             peer_id: self.id().to_owned(),
             kind: produce.kind,
             native: false,
-        });
+        };
+        let announced = self.room().announce(info, self.events.clone());
         let held = self.server.metrics.hold(Gauge::Producers);
-        let entry = WebProducer { _announced: announced, _producer: producer, _held: held };
+        let transport_id = produce.transport_id;
+        let entry = WebProducer { transport_id, _announced: announced, _producer: producer, _held: held };
         self.producers.insert(producer_id.clone(), entry);
         Ok(to_json(&Produced { producer_id }))
     }
@@ -306,9 +388,13 @@ impl Peer {
             })
             .detach();
         let held = self.server.metrics.hold(Gauge::Consumers);
-        self.consumers.insert(consumer_id.clone(), WebConsumer { consumer, _held: held });
+        let watching = self.room().watch(&reply.producer_id, self.id());
+        let gone = watching.is_none();
+        let transport_id = consume.transport_id;
+        let entry = WebConsumer { transport_id, consumer, _watching: watching, _held: held };
+        self.consumers.insert(consumer_id.clone(), entry);
         // Its producer may have gone before the callback was there.
-        if !self.room().has_producer(&reply.producer_id) {
+        if gone {
             let _ = self.events.send(PeerEvent::ConsumerEnded { consumer_id });
         }
         Ok(to_json(&reply))
@@ -361,16 +447,8 @@ impl Peer {
     }
 
     fn diagnostic(&self, diagnostic: &ClientDiagnostic) -> Result<Value, ErrorBody> {
-        self.server.metrics.diagnostic(&diagnostic.class);
-        tracing::info!(
-            peer = self.id(),
-            room = %self.room().name(),
-            class = diagnostic.class,
-            reason_code = diagnostic.reason_code,
-            encoder_backend = diagnostic.encoder_backend,
-            detail = %diagnostic.detail,
-            "client diagnostic"
-        );
+        self.server.metrics.diagnostic(diagnostic);
+        diagnostics::log(self.room().name(), self.id(), diagnostic);
         Ok(json!({}))
     }
 }
@@ -417,6 +495,10 @@ const MAX_TRANSPORTS: usize = 4;
 const MAX_PRODUCERS: usize = 8;
 const MAX_CONSUMERS: usize = 256;
 const MAX_SESSIONS: usize = 4;
+
+/// How long ICE may have lost a client before its transport is closed. mediasoup says so 30 s after the last
+/// connectivity check came (RFC 7675), or when the client's TCP connection ends, which it may open again.
+const LOST_FOR: Duration = Duration::from_secs(5);
 
 /// Most codecs, encodings or header extensions of a producer: browsers send fewer than 32 of each.
 const MAX_ENTRIES: usize = 32;

@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mediasoup::prelude::Router;
+use tokio::sync::mpsc;
 
 use super::metrics::{Gauge, Held, Metrics};
 use super::outbox::{CloseReason, Outbox, Outgoing};
+use super::peer::PeerEvent;
 use super::random;
 use super::workers::Load;
-use crate::messages::{ErrorBody, ErrorCode, Notification, ProducerInfo, Role, RoomName};
+use crate::messages::{ErrorBody, ErrorCode, Notification, PeerName, ProducerInfo, Role, RoomName, Watcher};
 
 /// A room. It lives as long as a peer sits in it.
 pub(super) struct Room {
@@ -24,13 +26,25 @@ pub(super) struct Room {
 #[derive(Default)]
 struct State {
     members: BTreeMap<String, Member>,
-    producers: BTreeMap<String, ProducerInfo>,
+    producers: BTreeMap<String, Sent>,
     ssrcs: HashSet<u32>,
 }
 
 struct Member {
     role: Role,
+    name: Option<PeerName>,
     outbox: Outbox,
+}
+
+/// A producer, and who has consumers of it.
+struct Sent {
+    info: ProducerInfo,
+    /// Where its owner hears of what happens.
+    owner: mpsc::UnboundedSender<PeerEvent>,
+    /// Consumers by peer.
+    watchers: BTreeMap<String, usize>,
+    /// The owner was woken and has not asked yet.
+    woken: bool,
 }
 
 impl Room {
@@ -68,7 +82,7 @@ impl Room {
     pub(super) fn enter(
         self: &Arc<Self>,
         peer_id: &str,
-        role: Role,
+        (role, name): (Role, Option<PeerName>),
         outbox: Outbox,
         max_peers: usize,
         welcome: impl FnOnce(Vec<ProducerInfo>),
@@ -78,15 +92,22 @@ impl Room {
             let message = format!("room {} holds {max_peers} peers, as many as it may", self.name);
             return Err(ErrorBody::new(ErrorCode::RoomFull, message));
         }
-        welcome(if role.may_view() { state.producers.values().cloned().collect() } else { Vec::new() });
-        state.members.insert(peer_id.to_owned(), Member { role, outbox });
+        let producers = state.producers.values().filter(|_| role.may_view()).map(|sent| sent.info.clone());
+        welcome(producers.collect());
+        state.members.insert(peer_id.to_owned(), Member { role, name, outbox });
         Ok(Seat { room: Arc::clone(self), peer_id: peer_id.to_owned() })
     }
 
-    /// Tells the room of a producer, and of its end when the result is dropped.
-    pub(super) fn announce(self: &Arc<Self>, info: ProducerInfo) -> Announced {
+    /// Tells the room of a producer, and of its end when the result is dropped. `owner` gets a
+    /// [`PeerEvent::Watched`] when other peers watch it.
+    pub(super) fn announce(
+        self: &Arc<Self>,
+        info: ProducerInfo,
+        owner: mpsc::UnboundedSender<PeerEvent>,
+    ) -> Announced {
         let mut state = self.state();
-        state.producers.insert(info.producer_id.clone(), info.clone());
+        let sent = Sent { info: info.clone(), owner, watchers: BTreeMap::new(), woken: false };
+        state.producers.insert(info.producer_id.clone(), sent);
         state.tell_viewers(&info.peer_id, Notification::NewProducer(info.clone()));
         Announced { room: Arc::clone(self), info }
     }
@@ -94,6 +115,32 @@ impl Room {
     /// Whether the room has that producer.
     pub(super) fn has_producer(&self, producer_id: &str) -> bool {
         self.state().producers.contains_key(producer_id)
+    }
+
+    /// Counts a consumer of a producer until the result is dropped; `None` if the producer is gone.
+    pub(super) fn watch(self: &Arc<Self>, producer_id: &str, peer_id: &str) -> Option<Watching> {
+        let mut state = self.state();
+        let sent = state.producers.get_mut(producer_id)?;
+        let consumers = sent.watchers.entry(peer_id.to_owned()).or_insert(0);
+        *consumers += 1;
+        if *consumers == 1 {
+            sent.wake_owner();
+        }
+        let (producer_id, peer_id) = (producer_id.to_owned(), peer_id.to_owned());
+        Some(Watching { room: Arc::clone(self), producer_id, peer_id })
+    }
+
+    /// Who has a consumer of a producer now, by peer; `None` if it is gone.
+    pub(super) fn watchers(&self, producer_id: &str) -> Option<Vec<Watcher>> {
+        let mut state = self.state();
+        let State { members, producers, .. } = &mut *state;
+        let sent = producers.get_mut(producer_id)?;
+        sent.woken = false;
+        let watcher = |peer_id: &String| Watcher {
+            peer_id: peer_id.clone(),
+            name: members.get(peer_id).and_then(|member| member.name.clone()),
+        };
+        Some(sent.watchers.keys().map(watcher).collect())
     }
 
     /// Random SSRCs that no other native session of the room has, until the result is dropped.
@@ -115,6 +162,16 @@ impl Room {
     fn state(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic: every change is one insertion or removal.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sent {
+    /// Not again while the owner has yet to ask: what waits for it stays bounded, however often viewers come and go.
+    fn wake_owner(&mut self) {
+        if !std::mem::replace(&mut self.woken, true) {
+            // An error: the owner is leaving.
+            let _ = self.owner.send(PeerEvent::Watched { producer_id: self.info.producer_id.clone() });
+        }
     }
 }
 
@@ -178,6 +235,28 @@ impl Drop for Announced {
     }
 }
 
+/// A consumer of a producer, as the producer's owner sees it.
+#[derive(Debug)]
+pub(super) struct Watching {
+    room: Arc<Room>,
+    producer_id: String,
+    peer_id: String,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut state = self.room.state();
+        // The producer may have gone first; then there is nobody to tell.
+        let Some(sent) = state.producers.get_mut(&self.producer_id) else { return };
+        let Some(consumers) = sent.watchers.get_mut(&self.peer_id) else { return };
+        *consumers -= 1;
+        if *consumers == 0 {
+            sent.watchers.remove(&self.peer_id);
+            sent.wake_owner();
+        }
+    }
+}
+
 /// SSRCs of a native session.
 #[derive(Debug)]
 pub(super) struct Ssrcs {
@@ -204,6 +283,8 @@ mod tests {
     struct Test {
         room: Arc<Room>,
         metrics: Arc<Metrics>,
+        events: mpsc::UnboundedReceiver<PeerEvent>,
+        events_in: mpsc::UnboundedSender<PeerEvent>,
         _pool: WorkerPool,
     }
 
@@ -213,13 +294,26 @@ mod tests {
             let (router, load) = pool.create_router().await.unwrap();
             let metrics = Arc::default();
             let room = Room::new("demo".parse().unwrap(), router, load, &metrics);
-            Self { room, metrics, _pool: pool }
+            let (events_in, events) = mpsc::unbounded_channel();
+            Self { room, metrics, events, events_in, _pool: pool }
+        }
+
+        fn announce(&self, info: ProducerInfo) -> Announced {
+            self.room.announce(info, self.events_in.clone())
+        }
+
+        /// The ids of those who watch `p`, if its owner was woken since.
+        fn heard(&mut self) -> Option<Vec<String>> {
+            let PeerEvent::Watched { producer_id } = self.events.try_recv().ok()? else { panic!("another") };
+            assert!(self.events.try_recv().is_err(), "woken once");
+            Some(self.room.watchers(&producer_id)?.into_iter().map(|watcher| watcher.peer_id).collect())
         }
 
         fn enter(&self, peer: &str, role: Role) -> Result<(Seat, Outlet, Vec<ProducerInfo>), ErrorBody> {
             let (outbox, outlet) = Outbox::new(Arc::clone(&self.metrics));
             let mut seen = Vec::new();
-            let seat = self.room.enter(peer, role, outbox, 3, |producers| seen = producers)?;
+            let seat =
+                self.room.enter(peer, (role, peer.parse().ok()), outbox, 3, |producers| seen = producers)?;
             Ok((seat, outlet, seen))
         }
     }
@@ -244,7 +338,7 @@ mod tests {
         let test = Test::new().await;
         let (_share, mut sharer, _) = test.enter("share", Role::Both).unwrap();
         let (_view, mut viewer, _) = test.enter("view", Role::View).unwrap();
-        let announced = test.room.announce(producer("share"));
+        let announced = test.announce(producer("share"));
         assert_eq!(told(&mut viewer), [Notification::NewProducer(producer("share"))]);
         assert!(test.room.has_producer("p"));
         let (_late, _, seen) = test.enter("late", Role::View).unwrap();
@@ -257,7 +351,7 @@ mod tests {
     #[tokio::test]
     async fn who_only_shares_sees_no_producers_but_who_leaves() {
         let test = Test::new().await;
-        let _announced = test.room.announce(producer("x"));
+        let _announced = test.announce(producer("x"));
         let (_share, mut sharer, seen) = test.enter("share", Role::Share).unwrap();
         assert!(seen.is_empty());
         drop(test.enter("view", Role::View).unwrap());
@@ -271,6 +365,40 @@ mod tests {
         assert_eq!(test.enter("d", Role::View).unwrap_err().code, ErrorCode::RoomFull);
         seats.pop();
         assert!(test.enter("d", Role::View).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_owner_is_woken_when_the_set_of_watchers_changes_and_only_then() {
+        let mut test = Test::new().await;
+        let _seats = ["a", "b"].map(|peer| test.enter(peer, Role::View).unwrap());
+        let announced = test.announce(producer("share"));
+        assert_eq!(test.heard(), None);
+        let b = test.room.watch("p", "b").unwrap();
+        assert_eq!(test.heard().unwrap(), ["b"]);
+        let a = test.room.watch("p", "a").unwrap();
+        assert_eq!(test.heard().unwrap(), ["a", "b"]);
+        let again = test.room.watch("p", "a").unwrap();
+        drop(a);
+        assert_eq!(test.heard(), None, "a has one left");
+        drop((again, b));
+        assert_eq!(test.heard().unwrap(), Vec::<String>::new());
+        let last = test.room.watch("p", "a").unwrap();
+        drop(announced);
+        assert_eq!(test.heard(), None, "the producer is gone");
+        drop(last);
+        assert!(test.events.try_recv().is_err() && test.room.watch("p", "a").is_none());
+    }
+
+    #[tokio::test]
+    async fn watchers_have_their_names() {
+        let test = Test::new().await;
+        let _named = test.enter("a", Role::View).unwrap();
+        let (outbox, _outlet) = Outbox::new(Arc::clone(&test.metrics));
+        let _nameless = test.room.enter("b", (Role::View, None), outbox, 3, |_| {}).unwrap();
+        let _announced = test.announce(producer("share"));
+        let _watching = ["a", "b"].map(|peer| test.room.watch("p", peer).unwrap());
+        let names = test.room.watchers("p").unwrap().into_iter().map(|watcher| watcher.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["a".parse().ok(), None]);
     }
 
     #[tokio::test]

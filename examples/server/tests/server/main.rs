@@ -12,3 +12,5 @@ mod native;
 mod process;
 #[cfg(test)]
 mod signalling;
+#[cfg(test)]
+mod watchers;

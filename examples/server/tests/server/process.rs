@@ -1,14 +1,15 @@
 //! The program itself: its first line, its exit codes, its end.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use yc_sfu::client::{ClientConfig, SignalClient};
-use yc_sfu::messages::Role;
+use yc_sfu::messages::{ClientDiagnostic, Role};
+use yc_sfu::server::TokenKey;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -66,6 +67,39 @@ async fn it_tells_where_it_listens_and_ends_on_sigterm() {
     assert!(timeout(DEADLINE, events.next()).await.unwrap().is_some(), "the client is told");
     let status = timeout(DEADLINE, child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_diagnostic_is_one_line_of_the_log_whatever_is_in_it() {
+    let (mut child, line) = ready(&mut program()).await;
+    let key = TokenKey::from_hex(line["token_key"].as_str().unwrap()).unwrap();
+    let token = key.mint(&"demo".parse().unwrap(), Role::Share, Duration::from_secs(60), SystemTime::now());
+    let url = line["ws"].as_str().unwrap();
+    let (client, _events) = SignalClient::connect(url, ClientConfig::default()).await.unwrap();
+    client.join("demo", &token.text, Role::Share).await.unwrap();
+    let forged = "\n2026-01-01T00:00:00Z  INFO yc_server: forged\u{1b}[2K\u{9b}K\u{2028}";
+    let mut diagnostic = ClientDiagnostic::new("fallback_triggered");
+    diagnostic.reason_code = Some("encoder_hung".into());
+    diagnostic.encoder_backend = Some("open\nh264".into());
+    diagnostic.degradation_level = Some(2);
+    diagnostic.versions = Some([("yc_host".to_owned(), "0.1.0".to_owned())].into());
+    diagnostic.detail = json!({ "forged": forged, "long": "x".repeat(3_000) });
+    client.client_diagnostic(diagnostic).await.unwrap();
+
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    let mut log = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    timeout(DEADLINE, stderr.read_to_string(&mut log)).await.unwrap().unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("client diagnostic")).collect();
+    let [line] = lines[..] else { panic!("{log}") };
+    assert!(!log.lines().any(|line| line.starts_with("2026-01-01T00:00:00Z")), "{log}");
+    assert!(!line.contains(['\u{9b}', '\u{2028}']) && !line.contains("\u{1b}[2K"), "{line:?}");
+    assert!(line.len() < 2_500, "{} bytes", line.len());
+    for said in ["demo", "fallback_triggered", "encoder_hung", "0.1.0", "yc_server: forged"] {
+        assert!(line.contains(said), "{said}: {line}");
+    }
 }
 
 #[tokio::test]

@@ -245,6 +245,59 @@ async fn diagnostics_are_counted_by_class() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fallbacks_are_counted_by_a_reason_of_the_list() {
+    let server = Server::start().await;
+    let (client, _events) = server.joined("demo", Role::Share).await.unwrap();
+    for reason in ["encoder_hung", "encoder_hung", "of_my_own"] {
+        let mut diagnostic = ClientDiagnostic::new("fallback_triggered");
+        diagnostic.reason_code = Some(reason.into());
+        diagnostic.degradation_level = Some(2);
+        diagnostic.versions = Some([("yc_host".to_owned(), "0.1.0".to_owned())].into());
+        client.client_diagnostic(diagnostic).await.unwrap();
+    }
+    client.client_diagnostic(ClientDiagnostic::new("negotiation_failed")).await.unwrap();
+    for (series, count) in [
+        ("yc_client_fallbacks_total{reason=\"encoder_hung\"}", 2),
+        ("yc_client_fallbacks_total{reason=\"other\"}", 1),
+        ("yc_client_fallbacks_total{reason=\"capture_hung\"}", 0),
+        ("yc_client_diagnostics_total{class=\"negotiation_failed\"}", 1),
+        ("yc_client_diagnostics_total{class=\"fallback_triggered\"}", 3),
+    ] {
+        assert_eq!(server.metric(series).await, count, "{series}");
+    }
+    let (_, metrics) = server.get("/metrics", &[]).await;
+    assert!(!metrics.contains("of_my_own"), "{metrics}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diagnostic_out_of_its_bounds_is_refused_by_field_and_not_counted() {
+    let server = Server::start().await;
+    let mut raw = server.raw().await;
+    raw.join(&server, "demo", Role::Share).await;
+    let nine: serde_json::Map<String, Value> = (0..9).map(|n| (format!("k{n}"), json!("1"))).collect();
+    for (field, value, says) in [
+        ("degradation_level", json!(4), "4 is not an integer from 0 to 3"),
+        ("degradation_level", json!(-1), "-1 is not an integer from 0 to 3"),
+        ("degradation_level", json!("2"), "from 0 to 3"),
+        ("versions", json!(nine), "versions has 9 entries, more than 8"),
+        ("versions", json!({ "Yc": "1" }), "1 to 32 characters of a-z 0-9 _"),
+        ("versions", json!({ "yc": "1\n2" }), "versions.yc \"1\\n2\" is not 1 to 64 printable characters"),
+        ("versions", json!({ "yc": 1 }), "data.versions"),
+    ] {
+        let reply = raw.ask("client_diagnostic", json!({ "class": "x", field: value })).await;
+        assert_eq!(reply["error"]["code"], "bad_message", "{reply}");
+        assert!(reply["error"]["message"].as_str().unwrap().contains(says), "{reply}");
+    }
+    let good = json!({ "class": "x", "degradation_level": null, "versions": null });
+    raw.must("client_diagnostic", good).await;
+    let good = json!({ "class": "x", "degradation_level": 0, "versions": { "yc_share": "0.1.0" } });
+    raw.must("client_diagnostic", good).await;
+    assert_eq!(server.metric("yc_client_diagnostics_total{class=\"other\"}").await, 2);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_says_goodbye() {
     let server = Server::start().await;
     let mut raw = server.raw().await;
