@@ -107,6 +107,38 @@ pub enum SenderEvent {
     SourceResumed,
 }
 
+impl SenderEvent {
+    /// The names of all events, as they stand in JSON.
+    pub const NAMES: &[&str] = &[
+        "sender_started",
+        "sender_stopped",
+        "encode_error",
+        "transport_error",
+        "fallback_triggered",
+        "fallback_completed",
+        "degradation_changed",
+        "source_resized",
+        "source_paused",
+        "source_resumed",
+    ];
+
+    /// Its name, as it stands in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SenderStarted { .. } => "sender_started",
+            Self::SenderStopped { .. } => "sender_stopped",
+            Self::EncodeError { .. } => "encode_error",
+            Self::TransportError { .. } => "transport_error",
+            Self::FallbackTriggered { .. } => "fallback_triggered",
+            Self::FallbackCompleted { .. } => "fallback_completed",
+            Self::DegradationChanged { .. } => "degradation_changed",
+            Self::SourceResized { .. } => "source_resized",
+            Self::SourcePaused => "source_paused",
+            Self::SourceResumed => "source_resumed",
+        }
+    }
+}
+
 /// One step of the retreat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -105,7 +105,7 @@ impl PreparedSender {
             Codec::H264 => CodecParams::H264 {
                 profile_level_id: info.profile_level_id.ok_or_else(|| {
                     let reason = format!("{} does not tell its profile-level-id", info.name);
-                    SenderError::new(SenderErrorKind::Encode, reason)
+                    SenderError::new(SenderErrorKind::Encode, reason).with_reason(Reason::EncoderUnsupported)
                 })?,
             },
             Codec::Vp8 => CodecParams::Vp8,
@@ -194,7 +194,8 @@ impl PreparedSender {
         };
         let supervisor = self.begin(stages, session, transport, encoded).inspect_err(|error| {
             // What was spawned before the error ends by this.
-            self.shared.finish(Reason::of_start(error.kind()), Some(error.to_string()));
+            let reason = error.reason().unwrap_or(Reason::of_start(error.kind()));
+            self.shared.finish(reason, Some(error.to_string()));
             self.shared.end(true);
         })?;
         let deadline = self.config.stop_deadline;

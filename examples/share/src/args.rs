@@ -23,16 +23,25 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) list: bool,
 
+    /// Take commands from standard input, one JSON object a line, instead of the command line: for an app that
+    /// does the signalling itself. See docs/native-host.md.
+    #[arg(long, conflicts_with_all = CONFLICTS)]
+    pub(crate) control: bool,
+
+    /// Let commands share recordings (replay:FILE) too: whoever can send them can then read any file.
+    #[arg(long, conflicts_with_all = ["list", "server", "room"])]
+    pub(crate) recordings: bool,
+
     /// What to share: screen, monitor:INDEX, window:ID, region:WxH+X+Y, synthetic:WxH, replay:FILE.
     #[arg(long, value_name = "SOURCE", default_value = "screen")]
     pub(crate) source: CaptureTarget,
 
     /// The server's WebSocket, for example ws://127.0.0.1:4443/ws.
-    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["list", "control"])]
     pub(crate) server: Option<String>,
 
     /// The room to share into.
-    #[arg(long, required_unless_present = "list")]
+    #[arg(long, required_unless_present_any = ["list", "control"])]
     pub(crate) room: Option<String>,
 
     /// The room token that the server's owner gave out.
@@ -91,6 +100,32 @@ pub(crate) struct Args {
     pub(crate) faults: FaultArgs,
 }
 
+/// What the commands say themselves, or what is about a server. The room token may be in the environment all the
+/// same.
+const CONFLICTS: [&str; 15] = [
+    "list",
+    "source",
+    "server",
+    "room",
+    "fps",
+    "bitrate",
+    "encoder",
+    "content",
+    "duration",
+    "no_cursor",
+    "json",
+    "allow_plain_rtp",
+    "allow_insecure",
+    "trace_frames",
+    METRICS,
+];
+
+#[cfg(feature = "metrics")]
+const METRICS: &str = "metrics";
+/// An option that a build without them does not have: another that conflicts anyway.
+#[cfg(not(feature = "metrics"))]
+const METRICS: &str = "list";
+
 fn seconds(text: &str) -> Result<f64, String> {
     text.parse::<f64>()
         .ok()
@@ -115,6 +150,21 @@ mod tests {
         assert!(Args::try_parse_from(["yc-share", "--list"]).is_ok());
         let args = ["yc-share", "--server", "ws://127.0.0.1:1/ws", "--room", "demo", "--for", "1.5"];
         assert_eq!(Args::try_parse_from(args).unwrap().duration, Some(1.5));
+    }
+
+    #[test]
+    fn commands_come_with_no_option_that_they_say_themselves() {
+        let with = |options: &[&str]| Args::try_parse_from(["yc-share", "--control"].iter().chain(options));
+        assert!(with(&[]).is_ok_and(|args| args.control && !args.recordings));
+        assert!(with(&["--recordings"]).is_ok_and(|args| args.recordings));
+        for options in
+            [["--server=ws://a/ws"], ["--room=demo"], ["--list"], ["--fps=30"], ["--source=screen"]]
+        {
+            assert!(with(&options).is_err(), "{options:?}");
+        }
+        // Without --control it is either a listing or a share, and neither takes commands.
+        assert!(Args::try_parse_from(["yc-share", "--list", "--recordings"]).is_err());
+        assert!(Args::try_parse_from(["yc-share", "--recordings"]).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `yc-share`: shares a screen or a window to a room of `yc-server`, natively.
 
 mod args;
+mod control;
 #[cfg(feature = "metrics")]
 mod exporter;
 mod failure;
@@ -26,7 +27,13 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let output = Output::new(args.json);
-    let result = if args.list { list::list(args.json) } else { share::run(args, &output) };
+    let result = if args.list {
+        list::list(args.json)
+    } else if args.control {
+        control::run(&args)
+    } else {
+        share::run(args, &output)
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -15,7 +15,8 @@ use super::shared::{Report, Shared};
 use super::stage::{Call, Stage, StageKind};
 use super::{Worker, end_by_panic, now};
 use crate::backends::BackendKind;
-use crate::{Backends, KeyframeCause, SenderConfig, SenderError, SenderErrorKind};
+use crate::error::{Hung, why_no_encoder};
+use crate::{Backends, KeyframeCause, Reason, SenderConfig, SenderError, SenderErrorKind};
 
 /// One running stage, as its owner holds it. Dropping it lets the stage end.
 #[derive(Debug)]
@@ -256,11 +257,18 @@ impl Opening {
             other => Err(other),
         };
         let hung =
-            |name| EncodeError::new(EncodeErrorKind::Failed, name, Call::Open.doing()).with_source(HUNG);
+            |name| EncodeError::new(EncodeErrorKind::Failed, name, Call::Open.doing()).with_source(Hung);
         self.first(BackendKind::Encoder, 0, target, opened, hung)?.map_err(|why_not| {
             let all: Vec<String> = why_not.iter().map(ToString::to_string).collect();
             let why = if all.is_empty() { "there is no encoder backend".to_owned() } else { all.join("; ") };
+            // What is wrong tells more than that another cannot do it at all.
+            let reasons = why_not.iter().map(why_no_encoder);
+            let reason = reasons.reduce(|first, next| match first {
+                Reason::EncoderUnsupported => next,
+                telling => telling,
+            });
             SenderError::new(SenderErrorKind::Encode, why)
+                .with_reason(reason.unwrap_or(Reason::EncoderUnsupported))
         })
     }
 
@@ -303,7 +311,7 @@ impl Opening {
         match shared.lifecycle.now().reason.filter(|reason| reason.is_failure()) {
             Some(reason) => {
                 let detail = shared.metrics().life().detail.clone();
-                SenderError::new(kind, detail.unwrap_or_else(|| reason.to_string()))
+                SenderError::new(kind, detail.unwrap_or_else(|| reason.to_string())).with_reason(reason)
             }
             None => stopped(),
         }
@@ -362,10 +370,8 @@ fn wait_for<T>(
     }
 }
 
-const HUNG: &str = "the call does not return";
-
 fn hung_capture(name: &'static str, doing: &'static str) -> CaptureError {
-    CaptureError::new(CaptureErrorKind::Failed, name, doing).with_source(HUNG)
+    CaptureError::new(CaptureErrorKind::Failed, name, doing).with_source(Hung)
 }
 
 pub(crate) fn stopped() -> SenderError {
