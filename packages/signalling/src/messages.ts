@@ -23,12 +23,83 @@ export interface TransportInfo {
   dtls_parameters: types.DtlsParameters;
 }
 
+export type CryptoSuite =
+  | 'AEAD_AES_256_GCM'
+  | 'AEAD_AES_128_GCM'
+  | 'AES_CM_128_HMAC_SHA1_80'
+  | 'AES_CM_128_HMAC_SHA1_32';
+
+export interface SrtpKey {
+  crypto_suite: CryptoSuite;
+  /** Master key, then master salt, in padded base64. */
+  key_base64: string;
+}
+
+export interface OfferedCodec {
+  /** `video/H264`, `video/VP8`, `video/VP9` or `video/AV1`. */
+  mime_type: string;
+  /** H264 only: six hexadecimal digits. */
+  profile_level_id?: string;
+  /** H264 only: 1. Default: 1. */
+  packetization_mode?: number;
+}
+
+/** What a native sender can send. */
+export interface NativeSenderOffer {
+  protocol: number;
+  /** 1 to 16, best first. */
+  codecs: OfferedCodec[];
+  /** Default: false. */
+  rtx?: boolean;
+  /** Default: null, plain RTP. */
+  srtp?: SrtpKey | null;
+}
+
+/** A place for a native sender's RTP. The types are checked; the values are for the negotiation guard to judge. */
+export interface NativeSession {
+  protocol: number;
+  session_id: string;
+  rtp_target: string;
+  rtcp_mux: boolean;
+  payload_type: number;
+  ssrc: number;
+  codec: { mime_type: string; clock_rate: number; fmtp?: Record<string, number | string> };
+  rtx?: { payload_type: number; ssrc: number } | null;
+  header_extensions?: { uri: string; id: number }[];
+  rtcp_feedback?: { type: string; parameter?: string }[];
+  cname: string;
+  mid?: string | null;
+  srtp?: SrtpKey | null;
+  producer_id: string;
+  transport_id: string;
+}
+
+/** Something that happened in a client and that whoever runs the server should see. */
+export interface ClientDiagnostic {
+  class: string;
+  reason_code: string | null;
+  encoder_backend: string | null;
+  /** 0 (nothing is held back) to 3. */
+  degradation_level?: number | null;
+  /** Up to 8: keys of 1 to 32 characters of `a–z 0–9 _`, values of 1 to 64 printable characters. */
+  versions?: Record<string, string> | null;
+  /** At most 4096 bytes as JSON. */
+  detail: unknown;
+}
+
+/** Somebody who receives a producer. */
+export interface Watcher {
+  peer_id: string;
+  /** As it named itself in `join`. */
+  name: string | null;
+}
+
 type Nothing = Record<string, never>;
 
 /** Each action with the data that it takes and the data of its reply. */
 export interface Actions {
   join: {
-    data: { protocol: number; room: string; token: string; role: Role };
+    data: { protocol: number; room: string; token: string; role: Role; name?: string };
     reply: {
       protocol: number;
       peer_id: string;
@@ -49,10 +120,9 @@ export interface Actions {
   resume_consumer: { data: { consumer_id: string }; reply: Nothing };
   close_consumer: { data: { consumer_id: string }; reply: Nothing };
   close_producer: { data: { producer_id: string }; reply: Nothing };
-  client_diagnostic: {
-    data: { class: string; reason_code: string | null; encoder_backend: null; detail: unknown };
-    reply: Nothing;
-  };
+  create_native_sender_session: { data: NativeSenderOffer; reply: NativeSession };
+  close_native_sender_session: { data: { session_id: string }; reply: Nothing };
+  client_diagnostic: { data: ClientDiagnostic; reply: Nothing };
   leave: { data: Nothing; reply: Nothing };
 }
 
@@ -65,7 +135,9 @@ export type Notification =
   | { event: 'new_producer'; data: ProducerInfo }
   | { event: 'producer_closed'; data: { producer_id: string } }
   | { event: 'consumer_closed'; data: { consumer_id: string } }
-  | { event: 'peer_left'; data: { peer_id: string } };
+  | { event: 'peer_left'; data: { peer_id: string } }
+  | { event: 'native_session_closed'; data: { session_id: string; reason: string } }
+  | { event: 'watchers_changed'; data: { producer_id: string; watchers: Watcher[] } };
 
 export type ServerMessage =
   | { type: 'reply'; id: number; data: unknown }
@@ -113,6 +185,10 @@ function parseNotification(event: string, data: unknown): ServerMessage | null {
       return hasStrings(data, 'consumer_id') ? { type: 'notification', notification: { event, data } } : null;
     case 'peer_left':
       return hasStrings(data, 'peer_id') ? { type: 'notification', notification: { event, data } } : null;
+    case 'native_session_closed':
+      return hasStrings(data, 'session_id', 'reason') ? { type: 'notification', notification: { event, data } } : null;
+    case 'watchers_changed':
+      return isWatchersChanged(data) ? { type: 'notification', notification: { event, data } } : null;
     default:
       return { type: 'unknown' };
   }
@@ -142,9 +218,49 @@ const REPLY_CHECKS: { [A in Action]: (data: Fields) => boolean } = {
   resume_consumer: () => true,
   close_consumer: () => true,
   close_producer: () => true,
+  create_native_sender_session: isNativeSession,
+  close_native_sender_session: () => true,
   client_diagnostic: () => true,
   leave: () => true,
 };
+
+function isNativeSession(data: Fields): boolean {
+  const { codec, rtx, header_extensions: extensions, rtcp_feedback: feedback } = data;
+  return (
+    hasStrings(data, 'session_id', 'rtp_target', 'cname', 'producer_id', 'transport_id') &&
+    hasNumbers(data, 'protocol', 'payload_type', 'ssrc') &&
+    typeof data['rtcp_mux'] === 'boolean' &&
+    hasStrings(codec, 'mime_type') &&
+    hasNumbers(codec, 'clock_rate') &&
+    isAbsentOr(codec['fmtp'], isFmtp) &&
+    isAbsentOr(rtx, (value) => hasNumbers(value, 'payload_type', 'ssrc')) &&
+    isAbsentOr(extensions, (value) => isArrayOf(value, (entry) => hasStrings(entry, 'uri') && hasNumbers(entry, 'id'))) &&
+    isAbsentOr(feedback, (value) => isArrayOf(value, (entry) => hasStrings(entry, 'type'))) &&
+    isAbsentOr(data['mid'], (value) => typeof value === 'string') &&
+    isAbsentOr(data['srtp'], (value) => hasStrings(value, 'crypto_suite', 'key_base64'))
+  );
+}
+
+function isFmtp(value: unknown): boolean {
+  return isFields(value) && Object.values(value).every((entry) => typeof entry === 'number' || typeof entry === 'string');
+}
+
+function isWatchersChanged(value: unknown): value is { producer_id: string; watchers: Watcher[] } {
+  return (
+    hasStrings(value, 'producer_id') &&
+    isArrayOf(value['watchers'], (watcher) => {
+      return hasStrings(watcher, 'peer_id') && (watcher['name'] === null || typeof watcher['name'] === 'string');
+    })
+  );
+}
+
+function isAbsentOr(value: unknown, check: (value: unknown) => boolean): boolean {
+  return value === undefined || value === null || check(value);
+}
+
+function isArrayOf(value: unknown, check: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(check);
+}
 
 function isProducerInfo(value: unknown): value is ProducerInfo {
   return hasStrings(value, 'producer_id', 'peer_id') && isKind(value['kind']) && typeof value['native'] === 'boolean';
@@ -160,4 +276,8 @@ function isFields(value: unknown): value is Fields {
 
 function hasStrings<K extends string>(value: unknown, ...names: K[]): value is Record<K, string> & Fields {
   return isFields(value) && names.every((name) => typeof value[name] === 'string');
+}
+
+function hasNumbers<K extends string>(value: unknown, ...names: K[]): value is Record<K, number> & Fields {
+  return isFields(value) && names.every((name) => typeof value[name] === 'number');
 }

@@ -49,6 +49,7 @@ export class Signal {
   readonly #socket: Socket;
   readonly #replyTimeoutMs: number;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #listeners = new Set<(notification: Notification) => void>();
   #nextId = 1;
   #open = true;
 
@@ -86,6 +87,12 @@ export class Signal {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Tells `listener` of every notification too, after {@link onNotification}. Returns what ends that. */
+  subscribe(listener: (notification: Notification) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Sends a request and waits for its reply; fails with a {@link SignalError}, and with nothing else. */
@@ -132,6 +139,7 @@ export class Signal {
       }
       case 'notification':
         this.onNotification(message.notification);
+        for (const listener of [...this.#listeners]) listener(message.notification);
         break;
       case 'unknown':
         break;

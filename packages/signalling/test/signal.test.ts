@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Notification } from '../src/messages.ts';
 import { Signal } from '../src/signal.ts';
-import { FakeServer } from '../testing/fake-server.ts';
+import { FakeServer, nativeSession } from '../testing/fake-server.ts';
 
 const URL = 'ws://server/ws';
 let server: FakeServer;
@@ -115,7 +115,67 @@ describe('a request', () => {
   });
 });
 
+describe('a native session', () => {
+  const offer = { protocol: 1, codecs: [{ mime_type: 'video/H264', profile_level_id: '42c028', packetization_mode: 1 }] };
+
+  test('is asked for with the offer as it is', async () => {
+    const signal = await open();
+    const session = await signal.request('create_native_sender_session', offer);
+    expect(session).toMatchObject({ rtp_target: '127.0.0.1:40123', producer_id: 'producer-native', srtp: null });
+    expect(server.requests[0]!.data).toEqual(offer);
+    await expect(signal.request('close_native_sender_session', { session_id: session.session_id })).resolves.toEqual({});
+  });
+
+  test.each([
+    ['rtp_target', undefined],
+    ['ssrc', '7'],
+    ['rtcp_mux', null],
+    ['codec', { mime_type: 'video/H264' }],
+    ['codec', { mime_type: 'video/H264', clock_rate: 90_000, fmtp: { x: [] } }],
+    ['rtx', { payload_type: 97 }],
+    ['header_extensions', [{ uri: 'urn:x' }]],
+    ['rtcp_feedback', [{ parameter: 'pli' }]],
+    ['mid', 0],
+    ['srtp', { crypto_suite: 'AEAD_AES_256_GCM' }],
+  ])('fails with bad_reply where %s is %j', async (field, value) => {
+    server.answers['create_native_sender_session'] = (data) => ({ ...nativeSession(data), [field]: value });
+    const signal = await open();
+    await expect(signal.request('create_native_sender_session', offer)).rejects.toMatchObject({ code: 'bad_reply' });
+  });
+
+  test('may lack what has a default', async () => {
+    server.answers['create_native_sender_session'] = (data) => {
+      const { rtx, header_extensions, rtcp_feedback, mid, srtp, ...rest } = nativeSession(data);
+      return rest;
+    };
+    const signal = await open();
+    await expect(signal.request('create_native_sender_session', offer)).resolves.toMatchObject({ payload_type: 96 });
+  });
+});
+
 describe('a notification', () => {
+  test('goes to those who subscribed too, until they end it', async () => {
+    const signal = await open();
+    const heard: Notification[] = [];
+    const end = signal.subscribe((notification) => heard.push(notification));
+    const watchers = [{ peer_id: 'a', name: 'Ada' }, { peer_id: 'b', name: null }];
+    const messages = [
+      { event: 'watchers_changed', data: { producer_id: 'p', watchers } },
+      { event: 'native_session_closed', data: { session_id: 's', reason: 'no_media' } },
+    ];
+    for (const message of messages) server.connection.say(message);
+    for (const faulty of [
+      { event: 'watchers_changed', data: { producer_id: 'p', watchers: [{ peer_id: 'a' }] } },
+      { event: 'watchers_changed', data: { producer_id: 'p' } },
+      { event: 'native_session_closed', data: { session_id: 's' } },
+    ]) {
+      server.connection.say(faulty);
+    }
+    end();
+    server.connection.say({ event: 'peer_left', data: { peer_id: 'a' } });
+    expect(heard).toEqual(messages);
+  });
+
   test('is handed on, and those that are unknown or faulty are not', async () => {
     const signal = await open();
     const heard: Notification[] = [];

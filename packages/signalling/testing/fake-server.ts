@@ -8,7 +8,7 @@ interface Request {
   data: Record<string, unknown>;
 }
 
-type Answer = Record<string, unknown> | { refuse: string; message?: string } | 'silence';
+export type Answer = Record<string, unknown> | { refuse: string; message?: string } | 'silence';
 
 export class FakeServer {
   /** Every request that has come, on whichever connection. */
@@ -62,6 +62,8 @@ export class FakeServer {
       }
       case 'produce':
         return { producer_id: 'mine' };
+      case 'create_native_sender_session':
+        return nativeSession(data);
       default:
         return {};
     }
@@ -114,4 +116,27 @@ export class FakeSocket implements Socket {
     this.closedBy = 'server';
     this.onclose?.({ code, reason: '' } as CloseEvent);
   }
+}
+
+/** A session as yc-server answers: the offer's first codec, to this machine. */
+export function nativeSession(offer: Record<string, unknown>, id = 'native'): Record<string, unknown> {
+  const [codec] = offer['codecs'] as { mime_type: string; profile_level_id?: string }[];
+  const h264 = { 'level-asymmetry-allowed': 1, 'packetization-mode': 1, 'profile-level-id': codec?.profile_level_id };
+  return {
+    protocol: 1,
+    session_id: `session-${id}`,
+    rtp_target: '127.0.0.1:40123',
+    rtcp_mux: true,
+    payload_type: 96,
+    ssrc: 2_882_400_001,
+    codec: { mime_type: codec?.mime_type, clock_rate: 90_000, fmtp: codec?.profile_level_id ? h264 : {} },
+    rtx: offer['rtx'] === true ? { payload_type: 97, ssrc: 2_882_400_002 } : null,
+    header_extensions: [{ uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 1 }],
+    rtcp_feedback: [{ type: 'nack', parameter: '' }, { type: 'nack', parameter: 'pli' }],
+    cname: `yc-${id}`,
+    mid: '0',
+    srtp: offer['srtp'] ?? null,
+    producer_id: `producer-${id}`,
+    transport_id: `transport-${id}`,
+  };
 }
