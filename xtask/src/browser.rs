@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, Message, WebSocket};
@@ -54,16 +56,36 @@ impl Browser {
     ///
     /// No browser on the path, or it did not come up.
     pub(crate) fn launch(dir: &Path) -> Result<Self> {
-        let profile = dir.join("browser-profile");
+        Self::start("browser", dir, &["--headless=new"], None)
+    }
+
+    /// Starts a browser with windows on `display`, that captures its whole screen without asking the user.
+    ///
+    /// # Errors
+    ///
+    /// No browser on the path, or it did not come up.
+    pub(crate) fn launch_on(dir: &Path, display: &str) -> Result<Self> {
+        Self::start("windowed-browser", dir, WINDOW_FLAGS, Some(display))
+    }
+
+    fn start(name: &str, dir: &Path, flags: &[&str], display: Option<&str>) -> Result<Self> {
+        let profile = dir.join(format!("{name}-profile"));
         fs::create_dir_all(&profile).with_context(|| format!("creating {}", profile.display()))?;
         let mut command = Command::new(program()?);
-        command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
+        command
+            .args(FLAGS)
+            .args(flags)
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg("about:blank");
         if runs_as_root() {
             // Chromium's sandbox refuses to run as root.
             command.arg("--no-sandbox");
         }
-        command.env_remove("DISPLAY");
-        let mut process = Process::spawn("browser", dir, &mut command)?;
+        match display {
+            Some(display) => command.env("DISPLAY", display),
+            None => command.env_remove("DISPLAY"),
+        };
+        let mut process = Process::spawn(name, dir, &mut command)?;
         let address = devtools_address(&profile, &mut process)?;
         let stream = TcpStream::connect(&address.0).context("connecting to the browser")?;
         stream.set_nodelay(true).context("the browser's socket")?;
@@ -121,6 +143,26 @@ impl Browser {
             bail!("the page threw: {}\nin {expression}{}", what.unwrap_or("something"), self.console_text());
         }
         Ok(reply["result"]["value"].take())
+    }
+
+    /// Clicks what this selector finds, as a user does: the page may then do what needs a click.
+    pub(crate) fn click(&mut self, page: &Page, selector: &str) -> Result<()> {
+        let expression = format!("document.querySelector({}).click()", Value::from(selector));
+        let parameters = json!({ "expression": expression, "userGesture": true });
+        let reply = self.page_call(page, "Runtime.evaluate", &parameters)?;
+        ensure!(
+            reply.get("exceptionDetails").is_none(),
+            "clicking {selector}: {}",
+            reply["exceptionDetails"]
+        );
+        Ok(())
+    }
+
+    /// Puts a picture of the page into a PNG file.
+    pub(crate) fn screenshot(&mut self, page: &Page, file: &Path) -> Result<()> {
+        let picture = self.page_call(page, "Page.captureScreenshot", &json!({ "format": "png" }))?;
+        let picture = BASE64.decode(text(&picture, "data")?).context("the picture")?;
+        fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
     }
 
     /// Waits until `expression` is something other than null, false, 0 or "", and returns it.
@@ -224,7 +266,6 @@ pub(crate) fn program() -> Result<PathBuf> {
 
 /// Nothing leaves the machine, nothing asks, nothing is throttled for being out of sight.
 const FLAGS: &[&str] = &[
-    "--headless=new",
     "--remote-debugging-port=0",
     "--disable-gpu",
     "--disable-quic",
@@ -242,6 +283,10 @@ const FLAGS: &[&str] = &[
     "--password-store=basic",
     "--window-size=1280,720",
 ];
+
+/// For a browser that shares: the picker answers itself, as a user would who shares the whole screen.
+const WINDOW_FLAGS: &[&str] =
+    &["--auto-select-desktop-capture-source=Entire screen", "--window-position=0,0", "--ozone-platform=x11"];
 
 /// Waits for the file in which the browser says where it listens: a port, and a path.
 fn devtools_address(profile: &Path, process: &mut Process) -> Result<(String, String)> {

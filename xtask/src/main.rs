@@ -2,7 +2,7 @@
 //!
 //! Each room is one file: [`setup`] installs what is missing, [`demo`] shows a share from end to end,
 //! [`mod@test`] is everything that CI runs, [`e2e`] holds the end-to-end scenarios, [`windows`] checks the
-//! Windows side from Linux. [`process`] owns every child that any of them starts.
+//! Windows side from Linux, [`browser`] and [`webdriver`] drive pages and an app. [`process`] owns every child that any of them starts.
 #![expect(
     clippy::disallowed_methods,
     reason = "this program starts, times and relays for the libraries; their rule about clocks, threads and sockets is not about it"
@@ -11,10 +11,13 @@
 mod browser;
 mod demo;
 mod e2e;
+mod http;
 mod picture;
 mod process;
 mod setup;
 mod test;
+mod tools;
+mod webdriver;
 mod windows;
 mod workspace;
 

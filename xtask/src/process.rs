@@ -339,6 +339,24 @@ fn group_exists(group: u32) -> bool {
     test_kill_process_group(pid).is_ok()
 }
 
+/// The ids of the processes that `parent` has started and that have not ended. Linux only.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    children
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Kills a process that is no child of ours (SIGKILL). Unix only.
+#[cfg(unix)]
+pub(crate) fn kill(id: u32) {
+    if let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
+        // One that is gone already is no error.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
 /// Whether a process of this id exists.
 #[cfg(unix)]
 pub(crate) fn exists(id: u32) -> bool {
@@ -357,6 +375,9 @@ impl Process {
 // Elsewhere a console's Ctrl-C reaches the children by itself, and `kill` ends one of them.
 #[cfg(not(unix))]
 fn signal(_group: u32, _kill: bool) {}
+
+#[cfg(not(unix))]
+pub(crate) fn kill(_id: u32) {}
 
 #[cfg(not(unix))]
 fn interrupt(_group: u32) {}

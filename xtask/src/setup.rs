@@ -21,7 +21,8 @@ pub(crate) enum Purpose {
     Build,
     /// The server, its viewer page, a browser and a virtual display.
     Demo,
-    /// What the end-to-end scenarios compare with: FFmpeg, GStreamer, tshark, Firefox, a window manager.
+    /// What the end-to-end scenarios compare with: FFmpeg, GStreamer, tshark, Firefox, a window manager; and
+    /// the Tauri app's web view.
     E2e,
     /// The Windows toolchain and Wine.
     Windows,
@@ -111,6 +112,8 @@ enum LookFor {
     Program(&'static [&'static str]),
     /// A GStreamer element.
     Element(&'static str),
+    /// A library that pkg-config knows.
+    Library(&'static str),
     /// Any font at all, for the browser's page.
     Font,
 }
@@ -140,6 +143,13 @@ const NEEDS: &[Need] = &[
     program(Purpose::E2e, crate::e2e::FIREFOX, "firefox-esr"),
     program(Purpose::E2e, &["openbox"], "openbox"),
     program(Purpose::E2e, &["tshark"], "tshark"),
+    // The Tauri app's web view, and who drives it.
+    Need {
+        purpose: Purpose::E2e,
+        look_for: LookFor::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+    },
+    program(Purpose::E2e, &["WebKitWebDriver"], "webkit2gtk-driver"),
     program(Purpose::E2e, &["gst-launch-1.0"], "gstreamer1.0-tools"),
     element("rtpjitterbuffer", "gstreamer1.0-plugins-good"),
     element("videoconvert", "gstreamer1.0-plugins-base"),
@@ -152,6 +162,7 @@ impl Need {
         match self.look_for {
             LookFor::Program(names) => names.iter().any(|name| find_program(name).is_some()),
             LookFor::Element(name) => succeeds(Command::new("gst-inspect-1.0").args(["--exists", name])),
+            LookFor::Library(name) => succeeds(Command::new("pkg-config").args(["--exists", name])),
             LookFor::Font => Command::new("fc-list").output().is_ok_and(|list| !list.stdout.is_empty()),
         }
     }

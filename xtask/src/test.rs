@@ -1,20 +1,19 @@
 //! `cargo xtask test`: everything that CI runs, in the order in which a mistake shows soonest.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::e2e::page::{self, npm};
 use crate::e2e::rig::Rig;
 use crate::e2e::{self, SCENARIOS};
 use crate::process;
-use crate::setup::{self, Purpose, Ready, find_program};
+use crate::setup::{self, Purpose, Ready};
+use crate::tools::CARGO_DENY;
 use crate::windows::{self, Action};
-use crate::workspace::{cache_dir, cargo, root};
+use crate::workspace::{cargo, root};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -110,6 +109,7 @@ fn steps() -> Vec<Step> {
             process::run(ready.apply(cargo().args(["build", "-p", "yc-fuzz", "--bins"])))
         }),
         step("pages", pages),
+        step("lint app", |ready| lint(ready, APP)),
         step("windows setup", |_| {
             setup::prepare(Purpose::Windows)?;
             windows::prepare()
@@ -137,6 +137,9 @@ const FEATURES: &[&str] = &["-p", "yc-sender", "-p", "yc-share", "--all-features
 
 /// What default members leave out: the server, and the room of yc-sfu that needs mediasoup.
 const SERVER: &[&str] = &["-p", "yc-server", "-p", "yc-sfu", "--all-features"];
+
+/// What needs the Tauri app's web view, and its built page.
+const APP: &[&str] = &["-p", "yc-tauri-app", "--features", "custom-protocol"];
 
 /// The module of yc-sender that only tests turn on.
 const FAULT_DOCS: &[&str] = &["-p", "yc-sender", "--features", "fault-injection"];
@@ -177,10 +180,8 @@ fn pages(ready: &Ready) -> Result<()> {
     Ok(())
 }
 
-const DENY_VERSION: &str = "0.20.2";
-
 fn deny() -> Result<()> {
-    let program = cargo_deny()?;
+    let program = CARGO_DENY.program()?;
     let mut checks = vec!["bans", "licenses", "sources"];
     if advisories_answer() {
         checks.push("advisories");
@@ -192,37 +193,6 @@ fn deny() -> Result<()> {
         .args(["--locked", "--all-features", "--color=never", "check", "--hide-inclusion-graph"])
         .args(checks);
     process::run(command.current_dir(root()))
-}
-
-/// cargo-deny of our version: from the path, from the cache, or built into the cache.
-fn cargo_deny() -> Result<PathBuf> {
-    if let Some(installed) = find_program("cargo-deny") {
-        let version = Command::new(&installed).arg("--version").output().context("cargo-deny --version")?;
-        if String::from_utf8_lossy(&version.stdout).trim().ends_with(DENY_VERSION) {
-            return Ok(installed);
-        }
-    }
-    let dir = cache_dir().join("yc-tools").join(format!("cargo-deny-{DENY_VERSION}"));
-    let program = dir.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    if !program.exists() {
-        let build = tempdir_in_cache("cargo-deny-build")?;
-        let mut install = cargo();
-        install.args(["install", "cargo-deny", "--locked", "--version", DENY_VERSION, "--root"]).arg(&dir);
-        // It runs for a second: what it costs is its build.
-        install.env("CARGO_TARGET_DIR", &build).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-        install.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        install.env("CARGO_PROFILE_RELEASE_DEBUG", "0");
-        let installed = process::run(&mut install);
-        let _ = fs::remove_dir_all(&build);
-        installed?;
-    }
-    Ok(program)
-}
-
-fn tempdir_in_cache(name: &str) -> Result<PathBuf> {
-    let dir = cache_dir().join("yc-tools").join(format!("{name}-{}", std::process::id()));
-    fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    Ok(dir)
 }
 
 fn advisories_answer() -> bool {

@@ -1,8 +1,7 @@
 //! Looking into a running share: the mirror of what it sends, and its figures for Prometheus.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::Scenario;
 use super::rig::Rig;
 use super::share::ShareOptions;
+use crate::http;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "diagnostics",
@@ -46,7 +46,7 @@ fn run(rig: &Rig) -> Result<()> {
 
     let mut seen = Seen::default();
     seen.watch(&mirror, ssrc, Instant::now() + WATCHED)?;
-    let text = get(&metrics, "/metrics")?;
+    let text = http::get(&metrics, "/metrics")?;
     share.stop()?;
     seen.watch(&mirror, ssrc, Instant::now() + 5 * POLL)?;
     let (_, stopped) = share.wait_event("sender_stopped")?;
@@ -97,18 +97,6 @@ impl Seen {
         }
         Ok(())
     }
-}
-
-/// The body of `path` at `address`.
-fn get(address: &str, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).context("connecting to /metrics")?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).context("the socket")?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-        .context("asking for /metrics")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).context("reading /metrics")?;
-    ensure!(answer.starts_with("HTTP/1.1 200 "), "/metrics: {}", answer.lines().next().unwrap_or_default());
-    Ok(answer)
 }
 
 /// Name, labels included, and value of every sample.

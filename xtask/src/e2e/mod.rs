@@ -1,5 +1,6 @@
 //! End-to-end scenarios: every part is the real one.
 
+mod app;
 mod cycles;
 mod decoders;
 mod demo;
@@ -65,6 +66,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     decoders::SCENARIO,
     diagnostics::SCENARIO,
     web::SCENARIO,
+    app::SCENARIO,
     faults::SCENARIO,
     soak::SCENARIO,
     cycles::SCENARIO,

@@ -22,12 +22,20 @@ pub(crate) fn install(ready: &Ready) -> Result<()> {
 
 /// Builds the viewer's page unless it is newer than its sources.
 pub(crate) fn build(ready: &Ready) -> Result<()> {
+    build_in(ready, &viewer_dir())
+}
+
+/// Builds the app's page unless it is newer than its sources.
+pub(crate) fn build_app(ready: &Ready) -> Result<()> {
+    build_in(ready, &app_dir())
+}
+
+fn build_in(ready: &Ready, dir: &Path) -> Result<()> {
     install(ready)?;
-    let dir = viewer_dir();
     let built = modified(&dir.join("dist/index.html"));
-    let newest = newest_below(&dir)?.max(newest_below(&root().join("packages/signalling"))?);
+    let newest = newest_below(dir)?.max(newest_below(&root().join("packages"))?);
     if built.is_none_or(|at| newest.is_some_and(|source| source > at)) {
-        process::run(ready.apply(npm(&["run", "build"]).current_dir(&dir)))?;
+        process::run(ready.apply(npm(&["run", "build"]).current_dir(dir)))?;
     }
     Ok(())
 }
@@ -44,12 +52,17 @@ pub(crate) fn viewer_dir() -> PathBuf {
     root().join("examples/server/viewer")
 }
 
+/// The app's sources.
+pub(crate) fn app_dir() -> PathBuf {
+    root().join("examples/tauri-app")
+}
+
 fn newest_below(dir: &Path) -> Result<Option<SystemTime>> {
     let mut newest = None;
     for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
         let entry = entry.context("reading a folder")?;
         let name = entry.file_name();
-        if name == "node_modules" || name == "dist" {
+        if name == "node_modules" || name == "dist" || name == "src-tauri" {
             continue;
         }
         let path = entry.path();

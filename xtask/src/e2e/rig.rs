@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::page;
 use super::share::{Share, ShareOptions};
 use crate::browser::Browser;
+use crate::http;
 use crate::process::{self, Process};
 use crate::setup::{self, Purpose, Ready};
 use crate::workspace::{RunDir, cargo, root, target_dir};
@@ -41,11 +42,14 @@ impl Rig {
         page::build(&ready)?;
         let mut build = cargo();
         build.args(["build", "--release", "-p", "yc-server", "-p", "yc-share", "-p", "yc-capture"]);
-        build.args(["--bins", "--example", "desktop"]);
+        build.args(["--bins", "--example", "desktop", "--example", "embed"]);
         if purpose == Purpose::E2e {
             build.args(["--features", SHARE_FEATURES]);
         }
         process::run(ready.apply(&mut build))?;
+        if purpose == Purpose::E2e {
+            build_app(&ready)?;
+        }
         Self::built(name, ready)
     }
 
@@ -171,6 +175,14 @@ impl Rig {
     }
 }
 
+/// The Tauri app with its page in it, as it is shipped. Apart from the others, whose features it need not share.
+fn build_app(ready: &Ready) -> Result<()> {
+    page::build_app(ready)?;
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "yc-tauri-app", "--features", "custom-protocol"]);
+    process::run(ready.apply(&mut build))
+}
+
 /// The room that scenarios use unless they need several.
 pub(crate) const ROOM: &str = "demo";
 
@@ -241,6 +253,11 @@ impl Server {
             String::from_utf8_lossy(&output.stderr).trim()
         );
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// What it counts, in Prometheus' text format.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        http::get(self.http.trim_start_matches("http://"), "/metrics")
     }
 
     /// The address of the viewer's page for `room`.

@@ -28,7 +28,12 @@ pub(crate) struct Picture {
 impl Viewer {
     /// Opens the room at `url` and waits until the page's program runs.
     pub(crate) fn open(browser: &mut Browser, url: &str) -> Result<Self> {
-        let page = browser.open(url, PROBE)?;
+        Self::open_with(browser, url, "")
+    }
+
+    /// Like [`open`](Self::open), with one more script that runs beside the page's.
+    pub(crate) fn open_with(browser: &mut Browser, url: &str, script: &str) -> Result<Self> {
+        let page = browser.open(url, &format!("{PROBE}\n{script}"))?;
         browser.wait_for(&page, "typeof window.ycViewer === 'object' && !!window.ycViewer", START_TIMEOUT)?;
         Ok(Self { page })
     }
@@ -107,6 +112,11 @@ impl Viewer {
         let rgba = BASE64.decode(data).context("the page's picture")?;
         ensure!(rgba.len() == width * height * 4, "the page's picture has {} bytes", rgba.len());
         Ok(Picture { width, rgba })
+    }
+
+    /// The value of `expression` in the page.
+    pub(crate) fn evaluate(&self, browser: &mut Browser, expression: &str) -> Result<Value> {
+        browser.evaluate(&self.page, expression)
     }
 
     /// Waits until `expression` holds in the page.

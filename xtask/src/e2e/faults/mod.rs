@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use super::Scenario;
 use super::rig::Rig;
+pub(super) use row::{Row, tells_the_app};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "faults",

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 /// One fault.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::e2e) struct Row {
     /// The folder of its logs.
-    pub(super) name: &'static str,
+    pub(in crate::e2e) name: &'static str,
     /// In words.
-    pub(super) fault: &'static str,
+    pub(in crate::e2e) fault: &'static str,
     /// For `yc-share --fault`.
-    pub(super) script: &'static str,
+    pub(in crate::e2e) script: &'static str,
     /// More arguments of `yc-share`.
     pub(super) arguments: &'static [&'static str],
     /// What is done to the world around the share.
     pub(super) deed: Deed,
     pub(super) expect: Expect,
     /// The longest that it may take, in seconds: to recover, or to end.
-    pub(super) within: f64,
+    pub(in crate::e2e) within: f64,
 }
 
 /// Something real.
@@ -107,10 +107,26 @@ impl Row {
         matches!(self.expect, Expect::Starts { .. } | Expect::Refused { .. })
     }
 
+    /// Whether the app is told to share by its other path.
+    fn tells_the_app(&self) -> bool {
+        match self.expect {
+            Expect::Ends { reason, .. } => {
+                !["requested", "window_closed", "monitor_removed"].contains(&reason)
+            }
+            Expect::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the share goes on, so that somebody should watch it.
     pub(super) fn goes_on(&self) -> bool {
         !matches!(self.expect, Expect::Refused { .. } | Expect::Ends { .. })
     }
+}
+
+/// The scripted faults that end in the app's other path. (Without its server, there is no room to share to.)
+pub(in crate::e2e) fn tells_the_app() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| row.deed == Deed::Nothing && row.tells_the_app())
 }
 
 /// Two of the same: the second takes over.
