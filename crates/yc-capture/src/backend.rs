@@ -51,6 +51,8 @@ pub struct CaptureInfo {
     pub size: Resolution,
     /// The clock that stamps the frames, by its name in the OS's documentation.
     pub clock: &'static str,
+    /// Why it is this backend, where there was a choice, in words.
+    pub why: Option<String>,
     /// What is not as good as it could be on this machine, in words for the user.
     pub note: Option<String>,
 }
@@ -58,7 +60,7 @@ pub struct CaptureInfo {
 impl CaptureInfo {
     /// The facts of one opened capture.
     pub fn new(backend: &'static str, size: Resolution, clock: &'static str) -> Self {
-        Self { backend, size, clock, note: None }
+        Self { backend, size, clock, why: None, note: None }
     }
 }
 
@@ -74,6 +76,9 @@ pub enum CaptureEvent {
     Paused(PauseReason),
     /// There are pictures again.
     Resumed,
+    /// Whether the pictures are black all over, told when that changes and from some in a row on: protected
+    /// content and some drivers' faults look like it, and so does a screen that is black.
+    Blank(bool),
     /// The source is gone. The last event.
     Ended(EndReason),
     /// The capture broke. The last event.
@@ -88,6 +93,8 @@ pub enum PauseReason {
     Unmapped,
     /// Part of the window lies outside the screen, and this display cannot capture it there.
     OffScreen,
+    /// The desktop is locked, shows a question of the system's, or belongs to another session.
+    DesktopUnavailable,
 }
 
 /// Why a source is gone.

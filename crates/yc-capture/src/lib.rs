@@ -24,7 +24,7 @@
 //!
 //! # Backends
 //!
-//! In the order in which they are tried. None needs a Cargo feature or a C library.
+//! In the order in which they are tried, but see [`candidates`]. None needs a Cargo feature or a C library.
 //!
 //! | backend | platform | captures | frames | cursor | what changed |
 //! | --- | --- | --- | --- | --- | --- |
@@ -70,5 +70,5 @@ pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndRea
 pub use backends::{CaptureEntry, ENABLED};
 pub use config::CaptureConfig;
 pub use error::{CaptureError, CaptureErrorKind};
-pub use registry::{Opened, list_sources, most_telling, open};
+pub use registry::{Opened, candidates, list_sources, most_telling, open};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};

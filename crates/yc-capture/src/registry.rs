@@ -1,5 +1,6 @@
 //! Finding sources and opening them with whatever backend can.
 
+use crate::backends::{self, CaptureEntry};
 use crate::{CaptureBackend, CaptureConfig, CaptureError, CaptureErrorKind, CaptureSource, ENABLED};
 
 /// An opened capture, and why the backends before it in the list were passed over.
@@ -24,7 +25,18 @@ pub fn list_sources() -> (Vec<CaptureSource>, Vec<CaptureError>) {
     (sources, errors)
 }
 
-/// Opens a capture with the first backend in [`ENABLED`] that can.
+/// The backends of [`ENABLED`] in the order in which they are tried for `config`: its own, but where the system
+/// and the source decide which is best.
+pub fn candidates(config: &CaptureConfig) -> Vec<&'static CaptureEntry> {
+    let first = backends::order(config);
+    let rank = |entry: &CaptureEntry| first.iter().position(|name| *name == entry.name);
+    let mut entries: Vec<_> = ENABLED.iter().collect();
+    // Stable: those that are not named keep their order, behind those that are.
+    entries.sort_by_key(|entry| rank(entry).unwrap_or(first.len()));
+    entries
+}
+
+/// Opens a capture with the first of its [`candidates`] that can.
 ///
 /// # Errors
 ///
@@ -32,7 +44,7 @@ pub fn list_sources() -> (Vec<CaptureSource>, Vec<CaptureError>) {
 /// [`CaptureErrorKind::Unsupported`].
 pub fn open(config: &CaptureConfig) -> Result<Opened, CaptureError> {
     let mut why_not = Vec::new();
-    for entry in ENABLED {
+    for entry in candidates(config) {
         match (entry.open)(config) {
             Ok(backend) => return Ok(Opened { backend, why_not }),
             Err(error) => why_not.push(error),
@@ -66,6 +78,18 @@ mod tests {
         let opened = open(&CaptureConfig::new(target)).unwrap();
         assert_eq!(opened.backend.info().backend, "synthetic");
         assert!(opened.why_not.iter().all(|error| error.kind() == CaptureErrorKind::Unsupported));
+    }
+
+    #[test]
+    fn every_backend_is_a_candidate_once() {
+        for target in ["screen", "monitor:0", "window:1", "region:8x8+0+0", "synthetic"] {
+            let config = CaptureConfig::new(target.parse().unwrap());
+            let mut names: Vec<_> = candidates(&config).iter().map(|entry| entry.name).collect();
+            let mut all: Vec<_> = ENABLED.iter().map(|entry| entry.name).collect();
+            names.sort_unstable();
+            all.sort_unstable();
+            assert_eq!(names, all);
+        }
     }
 
     #[test]

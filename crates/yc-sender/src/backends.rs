@@ -88,7 +88,7 @@ impl Backends {
     /// `Encode` if `config` names an encoder that is not compiled in, or none encodes its codec.
     pub fn compiled_in(config: &SenderConfig, capture: CaptureConfig) -> Result<Self, SenderError> {
         let capture = capture.with_frame_rate(config.frame_rate);
-        let captures = yc_capture::ENABLED.iter().map(|entry| {
+        let captures = yc_capture::candidates(&capture).into_iter().map(|entry| {
             let (open, capture) = (entry.open, capture.clone());
             CaptureChoice::new(entry.name, move || open(&capture))
         });

@@ -17,12 +17,16 @@ pub struct SenderStatus {
     pub uptime_ms: u64,
     /// The capture backend in use.
     pub capture_backend: &'static str,
+    /// Why it is this one, where the system and the source leave a choice; none where there is none.
+    pub capture_why: Option<String>,
     /// What it had to do without, in words; none if nothing.
     pub capture_note: Option<String>,
     /// Capture backends that were tried before it, each with its reason.
     pub capture_why_not: Vec<String>,
     /// Whether the source shows nothing for now; the last picture stands.
     pub capture_paused: bool,
+    /// Whether its pictures are black all over: protected content looks like that, and so does a black screen.
+    pub capture_blank: bool,
     /// The size of the captured source in pixels, once a frame came.
     pub source_size: Option<Resolution>,
     /// The encoder backend in use.

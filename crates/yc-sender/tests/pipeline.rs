@@ -157,6 +157,17 @@ fn stopping_before_the_first_picture_and_dropping_leave_nothing_running() {
 }
 
 #[test]
+fn pictures_that_are_black_all_over_are_told_in_the_status() {
+    let (sender, driver, _receiver) = start(SenderConfig::default());
+    driver.picture(1);
+    assert!(!sender.status().capture_blank);
+    driver.deliver(CaptureEvent::Blank(true));
+    assert!(sender.status().capture_blank);
+    driver.deliver(CaptureEvent::Blank(false));
+    assert!(!sender.status().capture_blank);
+}
+
+#[test]
 fn a_closed_window_ends_the_share_with_its_reason() {
     let (mut sender, driver, mut receiver) = start(SenderConfig::default());
     driver.picture(1);

@@ -20,10 +20,18 @@ pub struct CaptureEntry {
     pub open: fn(&CaptureConfig) -> Result<Box<dyn CaptureBackend>, CaptureError>,
 }
 
-/// Every backend compiled in, in the order they are tried.
+/// Every backend compiled in. [`candidates`](crate::candidates) says in which order they are tried.
 pub const ENABLED: &[CaptureEntry] = &[
     #[cfg(target_os = "linux")]
     x11::ENTRY,
     synthetic::ENTRY,
     replay::ENTRY,
 ];
+
+/// The backends to try first for `config`, where that depends on more than the list.
+#[cfg(not(windows))]
+pub(crate) fn order(_config: &CaptureConfig) -> &'static [&'static str] {
+    &[]
+}
+#[cfg(windows)]
+pub(crate) use win32::order;

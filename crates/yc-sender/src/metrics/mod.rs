@@ -23,6 +23,7 @@ pub(crate) use stats::{CaptureStats, EncodeStats, PressureCounts, SendStats, Sen
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) capture_backend: &'static str,
+    pub(crate) capture_why: Option<String>,
     pub(crate) capture_note: Option<String>,
     pub(crate) capture_why_not: Vec<String>,
     pub(crate) encoder_backend: &'static str,
@@ -41,6 +42,7 @@ impl Facts {
     fn none(codec: Codec) -> Self {
         Self {
             capture_backend: "none",
+            capture_why: None,
             capture_note: None,
             capture_why_not: Vec::new(),
             encoder_backend: "none",
@@ -53,6 +55,7 @@ impl Facts {
 
     fn on_capture(&mut self, info: &CaptureInfo) {
         self.capture_backend = info.backend;
+        self.capture_why.clone_from(&info.why);
         self.capture_note.clone_from(&info.note);
     }
 
@@ -142,7 +145,8 @@ impl Metrics {
     /// Another capture is in use.
     pub(crate) fn on_capture(&self, info: &CaptureInfo) {
         self.facts().on_capture(info);
-        self.capture().paused = false;
+        let mut capture = self.capture();
+        (capture.paused, capture.blank) = (false, false);
     }
 
     /// Another encoder is in use.

@@ -24,7 +24,8 @@ impl Metrics {
 
         let capture = self.capture();
         let (frames_captured, queue_full, source_size) = (capture.frames, capture.queue_full, capture.size);
-        let (first_captured, capture_paused) = (capture.first_at, capture.paused);
+        let (first_captured, capture_paused, capture_blank) =
+            (capture.first_at, capture.paused, capture.blank);
         let (capture_probes, changes_missed) = (capture.probes, capture.missed);
         drop(capture);
 
@@ -53,9 +54,11 @@ impl Metrics {
             stop_reason: life_now.reason,
             uptime_ms: now.saturating_since(started_at).as_millis() as u64,
             capture_backend: facts.capture_backend,
+            capture_why: facts.capture_why,
             capture_note: facts.capture_note,
             capture_why_not: facts.capture_why_not,
             capture_paused,
+            capture_blank,
             source_size,
             encoder_backend: facts.encoder_backend,
             encoder_hardware: facts.encoder_hardware,

@@ -18,6 +18,7 @@ pub(crate) struct CaptureStats {
     pub(crate) size: Option<Resolution>,
     pub(crate) first_at: Option<CaptureTime>,
     pub(crate) paused: bool,
+    pub(crate) blank: bool,
     /// Every picture that came, answers to probes included.
     pub(super) seen: u64,
     /// Answers to probes, and those of them that showed a change that the capture had not told.

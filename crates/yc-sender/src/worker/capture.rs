@@ -95,6 +95,7 @@ fn sink(shared: Arc<Shared>, stage: Arc<Stage>, probing: Arc<AtomicBool>) -> Cap
                 shared.metrics().capture().paused = false;
                 shared.emit(SenderEvent::SourceResumed);
             }
+            CaptureEvent::Blank(blank) => shared.metrics().capture().blank = blank,
             CaptureEvent::Ended(reason) => shared.finish(failure::on_capture_end(reason), None),
             CaptureEvent::Failed(error) => shared.report(Report::CaptureFailed(stage.generation, error)),
             _ => {}
