@@ -2,6 +2,12 @@
 //!
 //! Bytes in, bytes out: no OS, no clock, no thread.
 
+mod blank;
+mod content;
+mod rotation;
 mod rows;
 
+pub(crate) use blank::{BlankWatch, is_blank};
+pub(crate) use content::content;
+pub(crate) use rotation::Rotation;
 pub(crate) use rows::{RowLayout, Rows};
