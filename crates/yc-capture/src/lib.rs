@@ -59,6 +59,11 @@ pub mod backends;
 pub mod clock;
 mod config;
 mod control;
+#[cfg_attr(
+    not(windows),
+    allow(dead_code, unused_imports, reason = "a backend of Windows uses it; its tests run everywhere")
+)]
+mod duplication;
 mod error;
 mod pace;
 #[cfg_attr(
