@@ -57,6 +57,8 @@
 mod backend;
 pub mod backends;
 pub mod clock;
+#[cfg_attr(not(windows), allow(dead_code, reason = "the rule of Windows; its tests run everywhere"))]
+mod choice;
 mod config;
 mod control;
 mod error;
