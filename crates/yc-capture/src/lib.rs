@@ -63,6 +63,11 @@ mod config;
 mod control;
 mod error;
 mod pace;
+#[cfg_attr(
+    not(windows),
+    allow(dead_code, unused_imports, reason = "the backends of Windows use it; its tests run everywhere")
+)]
+mod picture;
 mod pool;
 mod registry;
 pub mod synthetic;
