@@ -56,9 +56,9 @@
 
 mod backend;
 pub mod backends;
-pub mod clock;
 #[cfg_attr(not(windows), allow(dead_code, reason = "the rule of Windows; its tests run everywhere"))]
 mod choice;
+pub mod clock;
 mod config;
 mod control;
 mod error;

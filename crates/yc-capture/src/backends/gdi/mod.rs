@@ -58,8 +58,9 @@ impl CaptureBackend for GdiCapture {
         let session = Session::open(&self.config)?;
         let control = Arc::new(Control::new(self.config.frame_rate));
         let thread_control = Arc::clone(&control);
-        let worker = Worker::spawn("yc-gdi", Arc::clone(&control), move || session.run(&thread_control, sink))
-            .map_err(|error| CaptureError::no_thread(NAME, error))?;
+        let worker =
+            Worker::spawn("yc-gdi", Arc::clone(&control), move || session.run(&thread_control, sink))
+                .map_err(|error| CaptureError::no_thread(NAME, error))?;
         self.running = Some((control, worker));
         Ok(())
     }

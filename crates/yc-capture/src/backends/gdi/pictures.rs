@@ -91,7 +91,8 @@ impl Pictures {
             is_black = is_blank(rows(canvas, size));
             self.printing = !is_black;
         }
-        let blank = if self.printing && told == Some(true) { self.blank.look(is_black).and(None) } else { told };
+        let blank =
+            if self.printing && told == Some(true) { self.blank.look(is_black).and(None) } else { told };
 
         let mut changed = self.changes.look(rows(canvas, size), size.rect());
         if let Some(pointer) = &mut self.pointer {
@@ -128,7 +129,8 @@ fn damage(changed: Rect, first: bool) -> Damage {
 }
 
 fn rows(canvas: &Canvas, size: Resolution) -> Rows<'_> {
-    Rows::new(canvas.as_ref(), stride(size), size, RowLayout::Bgra8).expect("the canvas was made for this size")
+    Rows::new(canvas.as_ref(), stride(size), size, RowLayout::Bgra8)
+        .expect("the canvas was made for this size")
 }
 
 fn stride(size: Resolution) -> usize {

@@ -66,9 +66,7 @@ impl Source {
                 .find(|monitor| monitor.device == *device)
                 .map(|monitor| monitor.area),
             Self::Desktop => win32::desktop(&win32::monitors()),
-            Self::Region(part) => {
-                win32::desktop(&win32::monitors()).and_then(|desktop| desktop.part(*part))
-            }
+            Self::Region(part) => win32::desktop(&win32::monitors()).and_then(|desktop| desktop.part(*part)),
         };
         let Some(area) = area else { return Ok(Status::Gone(EndReason::MonitorRemoved)) };
         let corner = (area.left, area.top);

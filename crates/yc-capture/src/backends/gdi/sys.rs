@@ -180,7 +180,10 @@ pub(super) fn pointer() -> Option<PointerNow> {
     // SAFETY: `info` says its size.
     unsafe { GetCursorInfo(&mut info) }.ok()?;
     let shown = info.flags.0 & CURSOR_SHOWING.0 != 0 && !info.hCursor.is_invalid();
-    shown.then_some(PointerNow { shape: info.hCursor.0 as isize, at: (info.ptScreenPos.x, info.ptScreenPos.y) })
+    shown.then_some(PointerNow {
+        shape: info.hCursor.0 as isize,
+        at: (info.ptScreenPos.x, info.ptScreenPos.y),
+    })
 }
 
 /// What a pointer looks like; `None` if the handle is no longer one.

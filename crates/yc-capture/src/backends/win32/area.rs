@@ -14,7 +14,8 @@ pub(crate) struct Area {
 impl Area {
     /// What lies between these edges, right and bottom excluded; `None` if nothing does.
     pub(crate) fn between(left: i32, top: i32, right: i32, bottom: i32) -> Option<Self> {
-        let side = |from: i32, to: i32| u32::try_from(i64::from(to) - i64::from(from)).ok().filter(|side| *side > 0);
+        let side =
+            |from: i32, to: i32| u32::try_from(i64::from(to) - i64::from(from)).ok().filter(|side| *side > 0);
         Some(Self { left, top, width: side(left, right)?, height: side(top, bottom)? })
     }
 

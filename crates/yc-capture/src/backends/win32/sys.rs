@@ -221,7 +221,8 @@ impl Window {
     /// The file name of the program that owns it.
     pub(super) fn program(self) -> Option<String> {
         // SAFETY: any number may be asked for; an error if there is no such process or it may not be asked.
-        let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, self.process()) }.ok()?;
+        let process =
+            unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, false, self.process()) }.ok()?;
         let mut path = [0; 1_024];
         let mut length = path.len() as u32;
         // SAFETY: `path` has room for `length` characters.
