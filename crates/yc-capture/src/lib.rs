@@ -57,10 +57,17 @@
 mod backend;
 pub mod backends;
 pub mod clock;
+#[cfg_attr(not(windows), allow(dead_code, reason = "the rule of Windows; its tests run everywhere"))]
+mod choice;
 mod config;
 mod control;
 mod error;
 mod pace;
+#[cfg_attr(
+    not(windows),
+    allow(dead_code, unused_imports, reason = "the backends of Windows use it; its tests run everywhere")
+)]
+mod picture;
 mod pool;
 mod registry;
 pub mod synthetic;

@@ -10,7 +10,8 @@ pub struct MediaError {
 }
 
 impl MediaError {
-    pub(crate) fn new(what: &'static str, value: impl std::fmt::Display, bounds: &'static str) -> Self {
+    /// The `value` of `what` was refused: `bounds` says what is allowed.
+    pub fn new(what: &'static str, value: impl std::fmt::Display, bounds: &'static str) -> Self {
         Self { what, value: value.to_string(), bounds }
     }
 }

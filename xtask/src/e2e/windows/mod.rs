@@ -39,6 +39,7 @@ fn run(rig: &Rig) -> Result<()> {
     let server = rig.server()?;
     let mut stage = Stage { wine, server, browser: rig.browser()? };
     monitor::run(&rig.inside("monitor")?, &mut stage)?;
+    monitor::part(&rig.inside("part")?, &mut stage)?;
     window::run(&rig.inside("window")?, &mut stage)
 }
 
