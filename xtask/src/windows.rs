@@ -5,6 +5,7 @@
 //!
 //! `tools/windows/setup.sh` makes the toolchain and keeps it in the cache; its README says how.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -33,7 +34,7 @@ pub(crate) enum Action {
     Check,
     /// Lint everything, for mingw's and for Microsoft's target.
     Clippy,
-    /// Build the programs, `yc-share.exe` among them.
+    /// Build the programs, `yc-share.exe` among them, and the desktop that tests look at.
     Build,
     /// Run the tests under Wine, on a virtual display.
     Test,
@@ -54,23 +55,20 @@ pub(crate) fn prepare() -> Result<()> {
 
 /// Does one thing on a machine that is prepared.
 pub(crate) fn act(action: Action, arguments: &[String]) -> Result<()> {
-    let bin =
-        std::env::var_os("WIN_HOME").map_or_else(|| cache_dir().join("yc-windows"), Into::into).join("bin");
-    let cargo = bin.join("wincargo");
+    let cargo = tool("wincargo");
     let mut command = if action == Action::Test {
-        let mut command = Command::new(bin.join("winx"));
+        let mut command = Command::new(tool("winx"));
         command.arg(cargo);
         command
     } else {
         Command::new(cargo)
     };
     clean(&mut command);
-    // A folder of its own: this is another compiler, and a shared one would make both build again.
-    command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()?.join("windows"));
+    command.current_dir(root()).env("CARGO_TARGET_DIR", programs_dir()?);
     command.args(match action {
         Action::Check => &["check", "--all-targets"] as &[_],
         Action::Clippy => &["clippy", "--all-targets"],
-        Action::Build => &["build", "--bins"],
+        Action::Build => &["build", "--bins", "--example", "desktop"],
         Action::Test => &["test", "--no-fail-fast"],
     });
     if matches!(action, Action::Check | Action::Clippy) {
@@ -82,6 +80,26 @@ pub(crate) fn act(action: Action, arguments: &[String]) -> Result<()> {
         command.args(["--", "-D", "warnings"]);
     }
     process::run(&mut command)
+}
+
+/// One of the tools that `setup.sh` makes: `wincargo`, `winrun`, `winx`.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let home = std::env::var_os("WIN_HOME").map_or_else(|| cache_dir().join("yc-windows"), PathBuf::from);
+    home.join("bin").join(name)
+}
+
+/// The command that runs one of the programs that [`Action::Build`] makes: `yc-share`, `examples/desktop`.
+pub(crate) fn program(name: &str) -> Result<Command> {
+    let mut command = Command::new(tool("winrun"));
+    command
+        .current_dir(root())
+        .arg(programs_dir()?.join(TARGETS[0]).join("debug").join(format!("{name}.exe")));
+    Ok(command)
+}
+
+/// A target folder of its own: this is another compiler, and a shared one would make both build again.
+fn programs_dir() -> Result<PathBuf> {
+    Ok(target_dir()?.join("windows"))
 }
 
 /// What checks and lints are for. Without `--target`, the toolchain takes the first.
