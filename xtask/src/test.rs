@@ -115,6 +115,7 @@ fn steps() -> Vec<Step> {
             windows::prepare()
         }),
         step("windows check", |_| windows::act(Action::Check, &[])),
+        step("windows lint", |_| windows::act(Action::Clippy, &[])),
         step("windows build", |_| windows::act(Action::Build, &[])),
         step("windows test", |_| windows::act(Action::Test, &[])),
         step("e2e build", |_| Rig::build("e2e", Purpose::E2e).map(drop)),

@@ -14,6 +14,12 @@ pub struct CaptureConfig {
     pub frame_rate: FrameRate,
     /// Whether the mouse cursor is drawn into the picture. Default: true.
     pub cursor: bool,
+    /// Whether the app's own windows are in the picture of a screen. Leaving them out is for Windows 10,
+    /// version 2004, and later; every capture of the machine leaves them out meanwhile. Default: true.
+    pub own_windows: bool,
+    /// Whether the capturing thread asks to be scheduled before ordinary ones, where a program without
+    /// privileges may ask: on Windows, of the multimedia class scheduler. Default: false.
+    pub high_priority: bool,
 }
 
 impl CaptureConfig {
@@ -23,7 +29,13 @@ impl CaptureConfig {
     ///
     /// Never.
     pub fn new(target: CaptureTarget) -> Self {
-        Self { target, frame_rate: FrameRate::new(30).expect("30 is inside 1 to 240"), cursor: true }
+        Self {
+            target,
+            frame_rate: FrameRate::new(30).expect("30 is inside 1 to 240"),
+            cursor: true,
+            own_windows: true,
+            high_priority: false,
+        }
     }
 
     /// Delivers at most `frame_rate`.
@@ -37,6 +49,20 @@ impl CaptureConfig {
     #[must_use]
     pub fn with_cursor(mut self, cursor: bool) -> Self {
         self.cursor = cursor;
+        self
+    }
+
+    /// Leaves the app's own windows in the picture of a screen, or out of it.
+    #[must_use]
+    pub fn with_own_windows(mut self, own_windows: bool) -> Self {
+        self.own_windows = own_windows;
+        self
+    }
+
+    /// Asks for the capturing thread to be scheduled before ordinary ones, or not.
+    #[must_use]
+    pub fn with_high_priority(mut self, high_priority: bool) -> Self {
+        self.high_priority = high_priority;
         self
     }
 }

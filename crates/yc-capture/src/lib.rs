@@ -56,6 +56,8 @@
 
 mod backend;
 pub mod backends;
+#[cfg_attr(not(windows), allow(dead_code, reason = "the rule of Windows; its tests run everywhere"))]
+mod choice;
 pub mod clock;
 mod config;
 mod control;

@@ -16,6 +16,10 @@ pub struct HostConfig {
     /// Whether `replay:FILE` may be shared. A page that is not the app's own could share any file as a picture with
     /// it. Default: false.
     pub recordings: bool,
+    /// Whether the app's own windows are in the picture of a screen: see `CaptureConfig::own_windows`. Default: true.
+    pub own_windows: bool,
+    /// Whether captures ask for priority: see `CaptureConfig::high_priority`. Default: false.
+    pub high_priority: bool,
     /// How long a thumbnail or a listing may take before it is given up, and its thread abandoned. Default: 3 s.
     pub look_deadline: Duration,
     /// Asked at each `prepare`: what to put around the backends and the transport of that share. Default: none.
@@ -24,7 +28,13 @@ pub struct HostConfig {
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { recordings: false, look_deadline: Duration::from_secs(3), around: None }
+        Self {
+            recordings: false,
+            own_windows: true,
+            high_priority: false,
+            look_deadline: Duration::from_secs(3),
+            around: None,
+        }
     }
 }
 
@@ -33,6 +43,18 @@ impl HostConfig {
     #[must_use]
     pub fn with_recordings(self, recordings: bool) -> Self {
         Self { recordings, ..self }
+    }
+
+    /// Leaves the app's own windows in the picture of a screen, or out of it.
+    #[must_use]
+    pub fn with_own_windows(self, own_windows: bool) -> Self {
+        Self { own_windows, ..self }
+    }
+
+    /// Asks for captures to be scheduled before ordinary threads, or not.
+    #[must_use]
+    pub fn with_high_priority(self, high_priority: bool) -> Self {
+        Self { high_priority, ..self }
     }
 
     /// Sets [`HostConfig::look_deadline`].
@@ -52,6 +74,8 @@ impl fmt::Debug for HostConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostConfig")
             .field("recordings", &self.recordings)
+            .field("own_windows", &self.own_windows)
+            .field("high_priority", &self.high_priority)
             .field("look_deadline", &self.look_deadline)
             .field("around", &self.around.as_ref().map(|_| ".."))
             .finish()

@@ -78,8 +78,11 @@ impl NativeHost {
         self.allow(&request.source)?;
         let config = sender_config(&request)?;
         let cursor = request.cursor.unwrap_or(true);
-        let capture = CaptureConfig::new(request.source).with_cursor(cursor);
         let shared = self.shared();
+        let capture = CaptureConfig::new(request.source)
+            .with_cursor(cursor)
+            .with_own_windows(shared.config.own_windows)
+            .with_high_priority(shared.config.high_priority);
         let (answer, answered) = sync_channel(2);
 
         let mut state = shared.state();

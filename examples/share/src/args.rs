@@ -73,6 +73,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) no_cursor: bool,
 
+    /// Ask for the capturing thread to be scheduled before ordinary ones; on Windows, by the multimedia class
+    /// scheduler.
+    #[arg(long)]
+    pub(crate) high_priority: bool,
+
     /// Print one JSON object a line instead of the status line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -102,7 +107,7 @@ pub(crate) struct Args {
 
 /// What the commands say themselves, or what is about a server. The room token may be in the environment all the
 /// same.
-const CONFLICTS: [&str; 15] = [
+const CONFLICTS: [&str; 16] = [
     "list",
     "source",
     "server",
@@ -113,6 +118,7 @@ const CONFLICTS: [&str; 15] = [
     "content",
     "duration",
     "no_cursor",
+    "high_priority",
     "json",
     "allow_plain_rtp",
     "allow_insecure",

@@ -175,7 +175,9 @@ impl CaptureOptions {
             File::create(path)
                 .map_err(|error| Failure::usage(format!("--trace-frames {}: {error}", path.display())))
         });
-        let capture = CaptureConfig::new(args.source.clone()).with_cursor(!args.no_cursor);
+        let capture = CaptureConfig::new(args.source.clone())
+            .with_cursor(!args.no_cursor)
+            .with_high_priority(args.high_priority);
         Ok(Self { capture, trace: trace.transpose()? })
     }
 }

@@ -16,6 +16,7 @@ mod soak;
 mod start_time;
 pub(crate) mod viewer;
 mod web;
+mod windows;
 mod wire;
 
 use std::time::Instant;
@@ -67,6 +68,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     diagnostics::SCENARIO,
     web::SCENARIO,
     app::SCENARIO,
+    windows::SCENARIO,
     faults::SCENARIO,
     soak::SCENARIO,
     cycles::SCENARIO,

@@ -156,17 +156,7 @@ impl Rig {
     /// window.
     pub(crate) fn desktop(&self, display: &str, fps: u32, geometry: &str) -> Result<Desktop> {
         let mut command = self.program("examples/desktop");
-        let option = if geometry.contains('+') { "--window" } else { "--size" };
-        command.args(["--fps", &fps.to_string(), option, geometry]).env("DISPLAY", display);
-        let mut process = Process::spawn("desktop", self.dir(), &mut command)?;
-        let line = process.next_line(START_TIMEOUT)?;
-        let ready = line.as_ref().and_then(|line| line.text.strip_prefix("READY "));
-        let ready: Value = match ready {
-            Some(json) => serde_json::from_str(json).context("the desktop's READY line")?,
-            None => bail!("the desktop did not come up\n{}", process.tail()),
-        };
-        let window = ready["window"].as_str().context("the desktop names no window")?.to_owned();
-        Ok(Desktop { window, process })
+        Desktop::start(self.dir(), command.env("DISPLAY", display), fps, geometry)
     }
 
     /// Starts a share.
@@ -228,6 +218,23 @@ impl Display {
 pub(crate) struct Desktop {
     pub(crate) window: String,
     pub(crate) process: Process,
+}
+
+impl Desktop {
+    /// By `command`, which names program and display; see [`Rig::desktop`].
+    pub(crate) fn start(dir: &Path, command: &mut Command, fps: u32, geometry: &str) -> Result<Self> {
+        let option = if geometry.contains('+') { "--window" } else { "--size" };
+        command.args(["--fps", &fps.to_string(), option, geometry]);
+        let mut process = Process::spawn("desktop", dir, command)?;
+        let line = process.next_line(START_TIMEOUT)?;
+        let ready = line.as_ref().and_then(|line| line.text.strip_prefix("READY "));
+        let ready: Value = match ready {
+            Some(json) => serde_json::from_str(json).context("the desktop's READY line")?,
+            None => bail!("the desktop did not come up\n{}", process.tail()),
+        };
+        let window = ready["window"].as_str().context("the desktop names no window")?.to_owned();
+        Ok(Self { window, process })
+    }
 }
 
 /// A running server.

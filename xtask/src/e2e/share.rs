@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -57,10 +57,19 @@ pub(crate) struct Share {
 
 impl Share {
     pub(super) fn start(rig: &Rig, server: &Server, options: &ShareOptions<'_>) -> Result<Self> {
+        Self::start_with(rig.program("yc-share"), rig, server, options)
+    }
+
+    /// By `command` instead of this machine's own `yc-share`.
+    pub(super) fn start_with(
+        mut command: Command,
+        rig: &Rig,
+        server: &Server,
+        options: &ShareOptions<'_>,
+    ) -> Result<Self> {
         let token = server.token(options.room, "share")?;
         let trace = rig.file("frames.jsonl");
         let _ = fs::remove_file(&trace);
-        let mut command = rig.program("yc-share");
         command.args(["--json", "--source", options.source, "--room", options.room]);
         command.args(["--server", options.address.unwrap_or(&server.ws)]);
         command.args(["--fps", &options.fps.to_string()]);

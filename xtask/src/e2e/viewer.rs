@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use crate::browser::{Browser, Page};
+use crate::picture::{Comparison, Reference};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,6 +113,23 @@ impl Viewer {
         let rgba = BASE64.decode(data).context("the page's picture")?;
         ensure!(rgba.len() == width * height * 4, "the page's picture has {} bytes", rgba.len());
         Ok(Picture { width, rgba })
+    }
+
+    /// Compares the next `count` decoded pictures with those of a moving desktop of `size`. Those that show no frame
+    /// number are left out: a picture can be taken while the page swaps it for the next.
+    pub(crate) fn compare(
+        &self,
+        browser: &mut Browser,
+        size: (u32, u32),
+        count: usize,
+    ) -> Result<Vec<Comparison>> {
+        let mut reference = Reference::new(size.0, size.1)?;
+        let mut compared = Vec::with_capacity(count);
+        for _ in 0..count {
+            let picture = self.grab(browser)?;
+            compared.extend(reference.compare_rgba(&picture.rgba, picture.width));
+        }
+        Ok(compared)
     }
 
     /// The value of `expression` in the page.

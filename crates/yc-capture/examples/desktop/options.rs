@@ -5,7 +5,7 @@ use yc_capture::CaptureTarget;
 use yc_capture::synthetic::SceneKind;
 use yc_media::{FrameRate, Rect, Resolution};
 
-/// Shows the synthetic desktop on the X11 display.
+/// Shows the synthetic desktop on the screen.
 #[derive(Debug, Parser)]
 #[command(name = "desktop")]
 pub(crate) struct Options {

@@ -1,7 +1,11 @@
 //! The capture backends, one `cfg` line each, and the list of those compiled in.
 
+#[cfg(windows)]
+mod gdi;
 mod replay;
 pub mod synthetic;
+#[cfg(windows)]
+mod win32;
 #[cfg(target_os = "linux")]
 mod x11;
 
@@ -24,6 +28,8 @@ pub struct CaptureEntry {
 pub const ENABLED: &[CaptureEntry] = &[
     #[cfg(target_os = "linux")]
     x11::ENTRY,
+    #[cfg(windows)]
+    gdi::ENTRY,
     synthetic::ENTRY,
     replay::ENTRY,
 ];

@@ -10,7 +10,6 @@ use super::super::rig::{ROOM, Rig, Server};
 use super::super::viewer::Viewer;
 use super::fallback::counted;
 use crate::browser::Browser;
-use crate::picture::Reference;
 use crate::webdriver::App;
 
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -100,14 +99,8 @@ fn stop(app: &App, browser: &mut Browser, viewer: &Viewer) -> Result<()> {
 
 fn matching_pictures(browser: &mut Browser, viewer: &Viewer) -> Result<usize> {
     viewer.first_picture(browser)?;
-    let mut reference = Reference::new(DESKTOP.0, DESKTOP.1)?;
-    let mut matching = 0;
-    for _ in 0..PICTURES {
-        let picture = viewer.grab(browser)?;
-        let compared = reference.compare_rgba(&picture.rgba, picture.width);
-        matching += usize::from(compared.is_ok_and(|comparison| comparison.matches()));
-    }
-    Ok(matching)
+    let compared = viewer.compare(browser, DESKTOP, PICTURES)?;
+    Ok(compared.iter().filter(|comparison| comparison.matches()).count())
 }
 
 /// A window that is closed is the end of its share and no failure.

@@ -1,9 +1,6 @@
-//! The window and its frames.
+//! The window on an X11 display.
 
-use std::io::Write;
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -24,42 +21,8 @@ use yc_media::{CaptureTime, Rect, Resolution};
 use crate::options::Options;
 use crate::sys::Mapping;
 
-/// Shows frames until there is a reason to end.
-pub(crate) fn show(options: &Options) -> Result<()> {
-    let ended = Arc::new(AtomicBool::new(false));
-    let signal = Arc::clone(&ended);
-    ctrlc::set_handler(move || signal.store(true, Ordering::Relaxed)).context("watching for signals")?;
-
-    let mut stage = Stage::open(options)?;
-    stage.draw(0)?;
-    let t0 = clock::now();
-    let (t0_unix, fps) = (clock::to_unix(t0).as_micros(), options.fps);
-    println!(
-        "READY {{\"t0_unix_us\":{t0_unix},\"fps\":{},\"window\":\"{:#x}\"}}",
-        fps.as_fps(),
-        stage.window
-    );
-    std::io::stdout().flush()?;
-
-    let mut shown = 0;
-    while !ended.load(Ordering::Relaxed) && options.frames.is_none_or(|frames| shown + 1 < frames) {
-        let elapsed = clock::now().saturating_since(t0).as_nanos() * u128::from(fps.as_fps());
-        let n = (elapsed / 1_000_000_000) as u32;
-        if n > shown {
-            shown = n;
-            stage.draw(n)?;
-        }
-        // Rounded up: at a rounded-down time the frame would not be due yet.
-        let next = Duration::from_nanos((u64::from(shown + 1) * 1_000_000_000).div_ceil(fps.as_fps().into()));
-        if !stage.wait_until(t0 + next)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// The window, and the picture in memory that the server reads.
-struct Stage {
+pub(crate) struct Stage {
     connection: RustConnection,
     window: Window,
     gc: Gcontext,
@@ -74,7 +37,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn open(options: &Options) -> Result<Self> {
+    pub(crate) fn open(options: &Options) -> Result<Self> {
         let (connection, screen_number) = x11rb::connect(None).context("connecting to DISPLAY")?;
         let screen = &connection.setup().roots[screen_number];
         let (root, depth, visual) = (screen.root, screen.root_depth, screen.root_visual);
@@ -142,9 +105,14 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The window's id.
+    pub(crate) fn id(&self) -> u64 {
+        self.window.into()
+    }
+
     /// Draws frame `n` and waits until the server has taken it over: so there is never a backlog, and the
     /// memory can be drawn to again.
-    fn draw(&mut self, n: u32) -> Result<()> {
+    pub(crate) fn draw(&mut self, n: u32) -> Result<()> {
         let size = self.scene.size();
         let stride = size.width() as usize * 4;
         match self.shown {
@@ -185,7 +153,7 @@ impl Stage {
     }
 
     /// Handles events until `time`, or until the window must be drawn again. `false` once it is closed.
-    fn wait_until(&mut self, time: CaptureTime) -> Result<bool> {
+    pub(crate) fn wait_until(&mut self, time: CaptureTime) -> Result<bool> {
         loop {
             while let Some(event) = self.connection.poll_for_event()? {
                 match event {

@@ -1,0 +1,53 @@
+//! The desktop of Windows, as its three capture backends share it: monitors, windows, which backend is tried
+//! first, and what a capturing thread asks of the system.
+
+mod area;
+mod list;
+mod own;
+mod place;
+#[allow(unsafe_code)]
+mod sys;
+
+use std::sync::LazyLock;
+
+use crate::CaptureConfig;
+use crate::choice::{self, Choice, Wanted};
+
+pub(crate) use area::Area;
+pub(crate) use list::{Monitor, desktop, list, monitors};
+pub(crate) use own::OwnWindows;
+pub(crate) use place::{NoPlace, Place};
+pub(crate) use sys::{DpiAware, Mmcss, Window};
+
+/// The backends to try first for `config`.
+pub(crate) fn order(config: &CaptureConfig) -> &'static [&'static str] {
+    choice(config).map_or(&[], |choice| choice.order)
+}
+
+/// Why they are tried in this order.
+pub(crate) fn why(config: &CaptureConfig) -> Option<String> {
+    choice(config).map(|choice| choice.why.to_owned())
+}
+
+/// The name of the adapter that `monitor` hangs on, if it is not the one that Direct3D takes by default.
+pub(crate) fn other_adapter(monitor: &Monitor) -> Option<String> {
+    let mut adapters = sys::adapters().into_iter();
+    let default = adapters.next()?;
+    if default.monitors.contains(&monitor.handle) {
+        return None;
+    }
+    adapters.find(|adapter| adapter.monitors.contains(&monitor.handle)).map(|adapter| adapter.name)
+}
+
+/// `None` for what is not on the desktop.
+fn choice(config: &CaptureConfig) -> Option<Choice> {
+    static BUILD: LazyLock<u32> = LazyLock::new(sys::build);
+    let wanted = match Place::find(&config.target).ok()? {
+        Place::Window(_) => Wanted::Window,
+        Place::Monitor { monitor, .. } => {
+            Wanted::Monitor { default_adapter: other_adapter(&monitor).is_none() }
+        }
+        Place::Desktop(_) => Wanted::SeveralMonitors,
+    };
+    Some(choice::choose(wanted, *BUILD))
+}
