@@ -4,6 +4,7 @@
 
 mod assemble;
 mod blank;
+mod changes;
 mod content;
 mod rotation;
 mod rows;
@@ -11,6 +12,7 @@ mod tone;
 
 pub(crate) use assemble::assemble;
 pub(crate) use blank::{BlankWatch, is_blank};
+pub(crate) use changes::Changes;
 pub(crate) use content::content;
 pub(crate) use rotation::Rotation;
 pub(crate) use rows::{RowLayout, Rows};
