@@ -80,7 +80,7 @@ mod target;
 
 pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndReason, PauseReason};
 pub use backends::{CaptureEntry, ENABLED};
-pub use config::CaptureConfig;
+pub use config::{CaptureConfig, FrameMemory};
 pub use error::{CaptureError, CaptureErrorKind};
 pub use registry::{Opened, candidates, list_sources, most_telling, open};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};
