@@ -135,8 +135,8 @@ impl<O: Output> Session<O> {
                 Wake::Due => {}
             }
             match self.turn(&mut tell) {
-                Ok(next) => until = next,
-                Err(last) => return tell(last),
+                Some(next) => until = next,
+                None => return,
             }
         }
     }
@@ -150,16 +150,17 @@ impl<O: Output> Session<O> {
         self.pace.set_rate(rate, (self.clock)());
     }
 
-    /// Does what there is to do now and says when to come again, or what the last event is. It waits for
+    /// Does what there is to do now and says when to come again; `None` if the last event was told. It waits for
     /// news at most [`PATIENCE`].
-    pub(super) fn turn(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Result<CaptureTime, CaptureEvent> {
+    pub(super) fn turn(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Option<CaptureTime> {
         let turn = if self.duplication.is_none() { self.duplicate_again(tell) } else { self.look(tell) };
         match turn {
-            Ok(next) => Ok(next),
-            Err(Stop::Lost) => self.lose().map_err(CaptureEvent::Failed),
-            Err(Stop::Ended(reason)) => Err(CaptureEvent::Ended(reason)),
-            Err(Stop::Failed(error)) => Err(CaptureEvent::Failed(error)),
+            Ok(next) => return Some(next),
+            Err(Stop::Lost) => return self.lose(tell),
+            Err(Stop::Ended(reason)) => tell(CaptureEvent::Ended(reason)),
+            Err(Stop::Failed(error)) => tell(CaptureEvent::Failed(error)),
         }
+        None
     }
 
     fn look(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Turn {
@@ -306,7 +307,7 @@ impl<O: Output> Session<O> {
     }
 
     /// Lets go of a duplication that gives nothing any more.
-    fn lose(&mut self) -> Result<CaptureTime, CaptureError> {
+    fn lose(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Option<CaptureTime> {
         let now = (self.clock)();
         self.duplication = None;
         self.kept = Kept::Nothing;
@@ -314,11 +315,14 @@ impl<O: Output> Session<O> {
         self.retry_at = match self.lost {
             // A mode that changed is there at once.
             None => now,
-            Some(since) if now.saturating_since(since) > LOST_BOUND => return Err(lost_again()),
+            Some(since) if now.saturating_since(since) > LOST_BOUND => {
+                tell(CaptureEvent::Failed(lost_again()));
+                return None;
+            }
             Some(_) => now + RETRY,
         };
         self.lost.get_or_insert(now);
-        Ok(self.retry_at)
+        Some(self.retry_at)
     }
 
     fn duplicate_again(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Turn {

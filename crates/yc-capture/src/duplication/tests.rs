@@ -49,11 +49,8 @@ impl Play {
     fn turn(&mut self) {
         advance_to(self.until);
         match self.session.turn(&mut |event| self.events.push(event)) {
-            Ok(next) => self.until = next,
-            Err(last) => {
-                self.events.push(last);
-                self.over = true;
-            }
+            Some(next) => self.until = next,
+            None => self.over = true,
         }
     }
 

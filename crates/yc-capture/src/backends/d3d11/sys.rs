@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use windows::Win32::Foundation::HMODULE;
 use windows::Win32::Graphics::Direct3D::{
-    D3D_DRIVER_TYPE, D3D_DRIVER_TYPE_HARDWARE, D3D_DRIVER_TYPE_UNKNOWN, D3D_DRIVER_TYPE_WARP,
-    D3D_FEATURE_LEVEL_9_3, D3D_FEATURE_LEVEL_10_0, D3D_FEATURE_LEVEL_10_1, D3D_FEATURE_LEVEL_11_0,
-    D3D_FEATURE_LEVEL_11_1,
+    D3D_DRIVER_TYPE, D3D_DRIVER_TYPE_UNKNOWN, D3D_FEATURE_LEVEL_9_3, D3D_FEATURE_LEVEL_10_0,
+    D3D_FEATURE_LEVEL_10_1, D3D_FEATURE_LEVEL_11_0, D3D_FEATURE_LEVEL_11_1,
 };
 use windows::Win32::Graphics::Direct3D11::{
     D3D11_BIND_RENDER_TARGET, D3D11_BIND_SHADER_RESOURCE, D3D11_BOX, D3D11_CPU_ACCESS_READ,
@@ -54,11 +53,6 @@ pub(in crate::backends) struct Found {
 pub(in crate::backends) struct StoredFormat(pub(in crate::backends) RowLayout);
 
 impl Device {
-    /// On the adapter that Direct3D takes by default: the first one with a driver, or else the CPU.
-    pub(in crate::backends) fn on_default() -> Result<Self, Fault> {
-        Self::new(None, D3D_DRIVER_TYPE_HARDWARE).or_else(|_| Self::new(None, D3D_DRIVER_TYPE_WARP))
-    }
-
     /// On the adapter of an output, which alone can duplicate it.
     pub(in crate::backends) fn on_output(found: &Found) -> Result<Self, Fault> {
         // With an adapter the type must be "unknown" (Microsoft Learn, "D3D11CreateDevice function").
@@ -75,8 +69,8 @@ impl Device {
             D3D_FEATURE_LEVEL_10_0,
             D3D_FEATURE_LEVEL_9_3,
         ];
-        let (mut device, mut context) = (None, None);
-        // SAFETY: the adapter lives, no software renderer is named, and both results are live options.
+        let mut device = None;
+        // SAFETY: the adapter lives, no software renderer is named, and the result is a live option.
         unsafe {
             D3D11CreateDevice(
                 adapter,
@@ -87,17 +81,23 @@ impl Device {
                 D3D11_SDK_VERSION,
                 Some(&raw mut device),
                 None,
-                Some(&raw mut context),
+                None,
             )
         }
-        .map_err(&fault)?;
-        let (Some(device), Some(context)): (Option<ID3D11Device>, Option<ID3D11DeviceContext>) =
-            (device, context)
-        else {
-            return Err(Fault { doing: "making a Direct3D device", code: code::NO_INTERFACE, reason: None });
-        };
+        .map_err(fault)?;
+        match device {
+            Some(device) => Self::adopt(device),
+            None => Err(Fault { doing: "making a Direct3D device", code: code::NO_INTERFACE, reason: None }),
+        }
+    }
+
+    /// A device that somebody else made. From now on its context is protected.
+    pub(in crate::backends) fn adopt(device: ID3D11Device) -> Result<Self, Fault> {
+        let fault = fault("preparing a Direct3D device");
+        // SAFETY: the device lives.
+        let context = unsafe { device.GetImmediateContext() }.map_err(&fault)?;
         let protection: ID3D11Multithread = context.cast().map_err(&fault)?;
-        // SAFETY: the interface lives, and nobody uses the context yet. The old setting does not matter.
+        // SAFETY: the interface lives. The old setting does not matter.
         let _ = unsafe { protection.SetMultithreadProtected(true) };
         let dxgi: IDXGIDevice = device.cast().map_err(&fault)?;
         // SAFETY: the device lives.
@@ -424,10 +424,19 @@ fn text(units: &[u16]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use windows::Win32::Graphics::Direct3D::{D3D_DRIVER_TYPE_HARDWARE, D3D_DRIVER_TYPE_WARP};
+
     use super::*;
     use crate::duplication::Staging as _;
 
     const BGRA: StoredFormat = StoredFormat(RowLayout::Bgra8);
+
+    /// On the adapter that Direct3D takes by default, or else on the CPU.
+    fn device() -> Device {
+        Device::new(None, D3D_DRIVER_TYPE_HARDWARE)
+            .or_else(|_| Device::new(None, D3D_DRIVER_TYPE_WARP))
+            .unwrap()
+    }
 
     fn size(width: u32, height: u32) -> Resolution {
         Resolution::new(width, height).unwrap()
@@ -457,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_mapped_byte_for_byte() {
-        let device = Device::on_default().unwrap();
+        let device = device();
         assert!(!device.adapter().is_empty());
         for layout in [RowLayout::Bgra8, RowLayout::Rgba8, RowLayout::Rgba16F] {
             let (format, size) = (StoredFormat(layout), size(37, 11));
@@ -475,7 +484,7 @@ mod tests {
 
     #[test]
     fn a_part_is_copied_alone_and_what_was_drawn_elsewhere_stays() {
-        let device = Device::on_default().unwrap();
+        let device = device();
         let source = picture(&device, size(8, 8), BGRA, &[9; 256]);
         let mut staging = device.staging(size(4, 4), BGRA).unwrap();
         staging.fill(&source, (2, 2), size(4, 4).rect());
@@ -493,7 +502,7 @@ mod tests {
 
     #[test]
     fn another_thread_may_drop_what_is_mapped_while_this_one_copies() {
-        let device = Device::on_default().unwrap();
+        let device = device();
         let source = picture(&device, size(64, 64), BGRA, &[5; 64 * 64 * 4]);
         let (sender, receiver) = std::sync::mpsc::channel::<Staging>();
         let dropper = std::thread::Builder::new()
