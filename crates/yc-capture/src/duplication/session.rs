@@ -150,8 +150,8 @@ impl<O: Output> Session<O> {
         self.pace.set_rate(rate, (self.clock)());
     }
 
-    /// Does what there is to do now and says when to come again; `None` if the last event was told. It waits for
-    /// news at most [`PATIENCE`].
+    /// Does what there is to do now and says when to come again; `None` if the last event was told. It waits
+    /// for news at most [`PATIENCE`].
     pub(super) fn turn(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Option<CaptureTime> {
         let turn = if self.duplication.is_none() { self.duplicate_again(tell) } else { self.look(tell) };
         match turn {

@@ -1,8 +1,8 @@
 //! DXGI desktop duplication: one monitor, or a part of one, with what changed told by the system.
 //!
-//! The system's picture is copied on the GPU, where it changed, and given back; frames are memory that the GPU copied
-//! it to. The CPU copies only what must be turned or brought from HDR to sRGB. What to do with what the system tells
-//! is in [`duplication`](crate::duplication).
+//! The system's picture is copied on the GPU, where it changed, and given back; frames are memory that the
+//! GPU copied it to. The CPU copies only what must be turned or brought from HDR to sRGB. What to do with
+//! what the system tells is in [`duplication`](crate::duplication).
 
 mod output;
 #[allow(unsafe_code)]

@@ -74,6 +74,9 @@ fn refusal(fault: Fault, adapter: &str) -> Refusal {
                  one for it in Settings, System, Display, Graphics"
             )),
         )),
+        code::NO_INTERFACE | code::NOT_IMPLEMENTED => Refusal::Failed(
+            fault.into_error(NAME, Some("this system cannot duplicate outputs, as Windows 8 and later can".to_owned())),
+        ),
         _ => Refusal::Failed(fault.into_error(NAME, None)),
     }
 }

@@ -28,32 +28,36 @@ use crate::duplication::{Duplication, Edges, Loss, Mode, NAME, News, PointerNews
 use crate::picture::{PointerShape, Rotation, RowLayout};
 use crate::{CaptureError, CaptureErrorKind, clock};
 
-/// Asks for a duplication in BGRA, or in scRGB where the desktop is in HDR; in BGRA alone where the system is older
-/// than that choice (Windows 10, version 1703).
+/// Asks for a duplication in BGRA, or in scRGB where the desktop is in HDR; in BGRA alone where the system is
+/// older than that choice (Windows 10, version 1703).
 pub(super) fn duplicate(found: &Found, device: &Device) -> Result<IDXGIOutputDuplication, Fault> {
     let fault = |error: windows::core::Error| device.fault("duplicating the output", &error);
     let formats = [DXGI_FORMAT_B8G8R8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT];
-    if let Ok(output) = found.output.cast::<IDXGIOutput5>() {
-        // SAFETY: the output and the device live, the device is of the output's adapter, and the flags are reserved.
-        let duplication = unsafe { output.DuplicateOutput1(device.device(), 0, &formats) };
-        match duplication.map_err(fault) {
-            Err(Fault {
-                code: code::INVALID_ARGUMENT | code::UNSUPPORTED | code::NO_INTERFACE,
-                reason: None,
-                ..
-            }) => {}
-            told => return told,
-        }
-    }
-    let output: IDXGIOutput1 = found.output.cast().map_err(fault)?;
-    // SAFETY: as above.
-    unsafe { output.DuplicateOutput(device.device()) }.map_err(fault)
+    let newer = found.output.cast::<IDXGIOutput5>().and_then(|output| {
+        // SAFETY: both live, the device is of the output's adapter, and no flags are defined.
+        unsafe { output.DuplicateOutput1(device.device(), 0, &formats) }
+    });
+    let why_not = match newer.map_err(fault) {
+        Err(fault) if OLDER.contains(&fault.code) && fault.reason.is_none() => fault,
+        told => return told,
+    };
+    let older = found.output.cast::<IDXGIOutput1>().and_then(|output| {
+        // SAFETY: as above.
+        unsafe { output.DuplicateOutput(device.device()) }
+    });
+    older.map_err(fault).map_err(|fault| match fault.code {
+        // A system that has neither, such as Wine: the first refusal says more.
+        code::NOT_IMPLEMENTED => why_not,
+        _ => fault,
+    })
 }
+
+/// What a system says that can duplicate outputs, but not in a choice of formats.
+const OLDER: [u32; 3] = [code::INVALID_ARGUMENT, code::UNSUPPORTED, code::NO_INTERFACE];
 
 /// A duplication and the picture that is kept of it.
 ///
-/// The interfaces are Send: "DXGI is thread-safe for all API objects" that a capture uses, but one duplication is used
-/// on one thread at a time, as `&mut self` says.
+/// It is used by one thread at a time, as `&mut self` says.
 #[derive(Debug)]
 pub(super) struct DxgiDuplication {
     device: Device,
@@ -79,8 +83,8 @@ impl DxgiDuplication {
         let desc = unsafe { duplication.GetDesc() };
         let rotation = rotation(desc.Rotation);
         let upright = Resolution::new(desc.ModeDesc.Width, desc.ModeDesc.Height).map_err(out_of_bounds)?;
-        // The mode is told as the desktop sees it, and turned back it is as it is stored. If a system sees that
-        // differently, the first picture shows it.
+        // The mode is told as the desktop sees it, and turned back it is as it is stored. If a system sees
+        // that differently, the first picture shows it.
         let size = rotation.upright(upright);
         // What is told here in a format of its own is corrected by the first picture.
         let layout =
@@ -227,7 +231,7 @@ impl Duplication for DxgiDuplication {
         let mut info = DXGI_OUTDUPL_FRAME_INFO::default();
         let mut resource = None;
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        // SAFETY: the duplication lives, nothing of it is acquired, and both results are written before this returns.
+        // SAFETY: it lives, nothing of it is acquired, and both results are written before this returns.
         let told =
             unsafe { self.duplication.AcquireNextFrame(milliseconds, &raw mut info, &raw mut resource) };
         match told {
@@ -300,7 +304,8 @@ pub(super) fn white_level(device: &str) -> Option<u32> {
     told.ok().ok()?;
     let mut path = vec![DISPLAYCONFIG_PATH_INFO::default(); paths as usize];
     let mut mode = vec![DISPLAYCONFIG_MODE_INFO::default(); modes as usize];
-    // SAFETY: both arrays have as many elements as is said, and the numbers of those that are used are written.
+    // SAFETY: both arrays have as many elements as is said, and the numbers of those that are used are
+    // written.
     let told = unsafe {
         QueryDisplayConfig(
             QDC_ONLY_ACTIVE_PATHS,
