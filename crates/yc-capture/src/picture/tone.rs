@@ -185,7 +185,7 @@ pub(super) mod tests {
 
     /// What a colour should become, as [`ToneMap`] describes it, in B, G, R codes that are not yet rounded.
     fn reference(colour: [f64; 3], white_nits: f64, peak_nits: f64) -> [f64; 3] {
-        let nits = colour.map(|c| if c.is_nan() { 0.0 } else { c.clamp(0.0, 65_504.0) * 80.0 });
+        let nits = colour.map(|c| if c.is_nan() { 0.0 } else { c.clamp(0.0, 65_536.0) * 80.0 });
         let brightest = nits.iter().copied().fold(0.0, f64::max);
         let mut out = nits.map(|n| n / white_nits);
         if brightest > white_nits {
@@ -203,7 +203,8 @@ pub(super) mod tests {
         let got = map.pixel(pixel([halves[0], halves[1], halves[2], 0]));
         let colour = halves.map(reference_value);
         let expected = reference(colour, white_nits, peak_nits);
-        let near = (0..3).all(|c| (f64::from(got[c]) - expected[c]).abs() <= 1.0);
+        // Half a code of rounding to a code, and 255 / 2.4 / 2^12 of rounding to a half before that.
+        let near = (0..3).all(|c| (f64::from(got[c]) - expected[c]).abs() <= 0.53);
         if near && got[3] == 255 {
             Ok(())
         } else {
@@ -212,7 +213,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_grey_is_within_a_code_of_the_exact_one() {
+    fn every_grey_is_the_code_next_to_the_exact_value() {
         for (white, peak) in [(80.0, 1_000.0), (203.0, 400.0), (480.0, 1_499.0)] {
             let map = ToneMap::new(white as f32).with_peak(peak as f32);
             for bits in 0..=u16::MAX {
@@ -276,7 +277,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn every_colour_is_within_a_code_of_the_exact_one(
+        fn every_colour_is_the_code_next_to_the_exact_value(
             halves in prop_oneof![any::<[u16; 3]>(), [0u16..0x5400, 0u16..0x5400, 0u16..0x5400]],
             maps in prop::sample::select(vec![(80.0, 400.0), (203.0, 1_000.0), (480.0, 481.0)]),
         ) {
