@@ -80,9 +80,8 @@ fn hash(rows: Rows<'_>) -> u64 {
     for y in 0..rows.size.height() {
         let (groups, rest) = rows.row(y).as_chunks::<{ LANES * 8 }>();
         for group in groups {
-            for (lane, word) in lanes.iter_mut().zip(group.as_chunks().0) {
-                *lane = fold(*lane ^ u64::from_le_bytes(*word));
-            }
+            let words = group.as_chunks().0;
+            lanes = std::array::from_fn(|lane| fold(lanes[lane] ^ u64::from_le_bytes(words[lane])));
         }
         let (words, rest) = rest.as_chunks();
         for (lane, word) in lanes.iter_mut().zip(words) {

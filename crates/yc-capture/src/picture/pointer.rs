@@ -174,6 +174,9 @@ mod tests {
         pointer.draw(&mut pixels, 400, picture);
         pointer.set_shape(shape(2, 2, (0, 0)));
         assert!(pointer.damage(picture).is_empty(), "the same shape again");
+        let white = PointerShape::color(&[255; 16], 8, size(2, 2), (0, 0)).unwrap();
+        pointer.set_shape(white);
+        assert_eq!(pointer.damage(picture), Rect { x: 10, y: 10, width: 2, height: 2 }, "other colours");
         pointer.set_shape(shape(3, 1, (0, 0)));
         assert_eq!(pointer.damage(picture), Rect { x: 10, y: 10, width: 3, height: 2 });
         pointer.draw(&mut pixels, 400, picture);
