@@ -218,7 +218,7 @@ impl Duplication for FakeDuplication {
         assert!(!world.acquired, "the system's picture is held too long");
         world.staged.push(part);
         staging.mapped = false;
-        self.from_kept(corner, part, &mut staging.bytes, staging.pitch);
+        self.copy_kept(corner, part, &mut staging.bytes, staging.pitch);
         Ok(())
     }
 
@@ -239,13 +239,13 @@ impl Duplication for FakeDuplication {
 
     fn copy(&mut self, corner: (u32, u32), part: Rect, texture: &mut Vec<u8>) -> Result<(), Loss> {
         self.world.borrow_mut().copied.push(part);
-        self.from_kept(corner, part, texture, self.mode.size.width() as usize * 4);
+        self.copy_kept(corner, part, texture, self.mode.size.width() as usize * 4);
         Ok(())
     }
 }
 
 impl FakeDuplication {
-    fn from_kept(&self, corner: (u32, u32), part: Rect, target: &mut [u8], pitch: usize) {
+    fn copy_kept(&self, corner: (u32, u32), part: Rect, target: &mut [u8], pitch: usize) {
         let row = self.mode.size.width() as usize * self.mode.layout.bytes();
         let from = (corner.0 + part.x, corner.1 + part.y);
         transfer(&self.kept, row, from, target, pitch, part, self.mode.layout.bytes());
