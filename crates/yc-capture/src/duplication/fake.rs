@@ -59,6 +59,7 @@ pub(super) struct World {
 }
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "it is const, which clippy does not see on Windows")]
     static NOW: Cell<CaptureTime> = const { Cell::new(CaptureTime::from_epoch(Duration::from_secs(1))) };
 }
 

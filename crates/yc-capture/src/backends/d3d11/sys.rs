@@ -511,9 +511,7 @@ mod tests {
         let source = picture(&device, size(64, 64), BGRA, &[5; 64 * 64 * 4]);
         let (sender, receiver) = std::sync::mpsc::channel::<Staging>();
         let dropper = std::thread::Builder::new()
-            .spawn(move || {
-                receiver.iter().map(|staging| rows(&staging).iter().all(|&b| b == 5)).all(|same| same)
-            })
+            .spawn(move || receiver.iter().all(|staging| rows(&staging).iter().all(|&byte| byte == 5)))
             .unwrap();
         for _ in 0..50 {
             let mut staging = device.staging(size(64, 64), BGRA).unwrap();

@@ -37,23 +37,20 @@ pub(super) fn duplicate(found: &Found, device: &Device) -> Result<IDXGIOutputDup
         // SAFETY: both live, the device is of the output's adapter, and no flags are defined.
         unsafe { output.DuplicateOutput1(device.device(), 0, &formats) }
     });
-    let why_not = match newer.map_err(fault) {
-        Err(fault) if OLDER.contains(&fault.code) && fault.reason.is_none() => fault,
+    match newer.map_err(fault) {
+        Err(fault) if OLDER.contains(&fault.code) && fault.reason.is_none() => {}
         told => return told,
-    };
+    }
     let older = found.output.cast::<IDXGIOutput1>().and_then(|output| {
         // SAFETY: as above.
         unsafe { output.DuplicateOutput(device.device()) }
     });
-    older.map_err(fault).map_err(|fault| match fault.code {
-        // A system that has neither, such as Wine: the first refusal says more.
-        code::NOT_IMPLEMENTED => why_not,
-        _ => fault,
-    })
+    older.map_err(fault)
 }
 
-/// What a system says that can duplicate outputs, but not in a choice of formats.
-const OLDER: [u32; 3] = [code::INVALID_ARGUMENT, code::UNSUPPORTED, code::NO_INTERFACE];
+/// What a system says that may duplicate outputs, but not in a choice of formats.
+const OLDER: [u32; 4] =
+    [code::INVALID_ARGUMENT, code::UNSUPPORTED, code::NO_INTERFACE, code::NOT_IMPLEMENTED];
 
 /// A duplication and the picture that is kept of it.
 ///
