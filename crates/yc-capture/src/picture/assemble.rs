@@ -134,12 +134,15 @@ fn turn<const N: usize>(
     target: &mut Target<'_>,
     convert: &impl Convert<N>,
 ) {
+    let step = rotation.step(N, source.pitch);
     for y in block.y..block.y + block.height {
-        let row = target.row(block.x, y, block.width).as_chunks_mut().0;
-        for (x, to) in (block.x..).zip(row) {
-            let (from_x, from_y) = rotation.pixel((x, y), source.size);
-            let pixels = source.bytes[from_y as usize * source.pitch..].as_chunks().0;
-            *to = convert.pixel(pixels[from_x as usize]);
+        let (from_x, from_y) = rotation.pixel((block.x, y), source.size);
+        let mut from = from_y as usize * source.pitch + from_x as usize * N;
+        for to in target.row(block.x, y, block.width).as_chunks_mut().0 {
+            let pixel = source.bytes[from..].first_chunk().expect("rows hold all their pixels");
+            *to = convert.pixel(*pixel);
+            // Past the last one it may leave the picture; nothing is read there.
+            from = from.wrapping_add_signed(step);
         }
     }
 }

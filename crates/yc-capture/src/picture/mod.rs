@@ -4,14 +4,20 @@
 
 mod assemble;
 mod blank;
+mod changes;
 mod content;
+mod pointer;
 mod rotation;
 mod rows;
+mod shape;
 mod tone;
 
 pub(crate) use assemble::assemble;
 pub(crate) use blank::{BlankWatch, is_blank};
+pub(crate) use changes::Changes;
 pub(crate) use content::content;
+pub(crate) use pointer::Pointer;
 pub(crate) use rotation::Rotation;
 pub(crate) use rows::{RowLayout, Rows};
+pub(crate) use shape::PointerShape;
 pub(crate) use tone::ToneMap;

@@ -58,6 +58,17 @@ impl Rotation {
             Self::ThreeQuarters => (right - y, x),
         }
     }
+
+    /// Bytes from where a pixel is stored to where its right neighbour in the upright picture is, for pixels
+    /// of `pixel` bytes and rows `pitch` bytes apart.
+    pub(super) fn step(self, pixel: usize, pitch: usize) -> isize {
+        match self {
+            Self::None => pixel as isize,
+            Self::Quarter => (pitch as isize).wrapping_neg(),
+            Self::Half => -(pixel as isize),
+            Self::ThreeQuarters => pitch as isize,
+        }
+    }
 }
 
 #[cfg(test)]
