@@ -20,6 +20,23 @@ pub struct CaptureConfig {
     /// Whether the capturing thread asks to be scheduled before ordinary ones, where a program without
     /// privileges may ask: on Windows, of the multimedia class scheduler. Default: false.
     pub high_priority: bool,
+    /// Where frames live, where the backend has a choice. Default: [`FrameMemory::Cpu`].
+    pub memory: FrameMemory,
+}
+
+/// Where the pixels of frames are to live. A wish: each frame's buffer says where they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum FrameMemory {
+    /// In CPU memory.
+    #[default]
+    Cpu,
+    /// On the GPU where the backend can, for an encoder on the same one. Backends that have none deliver frames in
+    /// CPU memory as ever.
+    ///
+    /// `dxgi` can if the cursor is not to be drawn and the desktop is neither turned nor in HDR. The buffer's owner is
+    /// an `ID3D11Texture2D` of the crate `windows` 0.62, in BGRA, whose device has multithread protection.
+    Gpu,
 }
 
 impl CaptureConfig {
@@ -35,6 +52,7 @@ impl CaptureConfig {
             cursor: true,
             own_windows: true,
             high_priority: false,
+            memory: FrameMemory::default(),
         }
     }
 
@@ -63,6 +81,13 @@ impl CaptureConfig {
     #[must_use]
     pub fn with_high_priority(mut self, high_priority: bool) -> Self {
         self.high_priority = high_priority;
+        self
+    }
+
+    /// Wishes for frames in `memory`.
+    #[must_use]
+    pub fn with_memory(mut self, memory: FrameMemory) -> Self {
+        self.memory = memory;
         self
     }
 }

@@ -61,6 +61,11 @@ mod choice;
 pub mod clock;
 mod config;
 mod control;
+#[cfg_attr(
+    not(windows),
+    allow(dead_code, unused_imports, reason = "a backend of Windows uses it; its tests run everywhere")
+)]
+mod duplication;
 mod error;
 mod pace;
 #[cfg_attr(
@@ -75,7 +80,7 @@ mod target;
 
 pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndReason, PauseReason};
 pub use backends::{CaptureEntry, ENABLED};
-pub use config::CaptureConfig;
+pub use config::{CaptureConfig, FrameMemory};
 pub use error::{CaptureError, CaptureErrorKind};
 pub use registry::{Opened, candidates, list_sources, most_telling, open};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};

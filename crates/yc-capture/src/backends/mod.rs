@@ -1,6 +1,10 @@
 //! The capture backends, one `cfg` line each, and the list of those compiled in.
 
 #[cfg(windows)]
+mod d3d11;
+#[cfg(windows)]
+mod dxgi;
+#[cfg(windows)]
 mod gdi;
 mod replay;
 pub mod synthetic;
@@ -28,6 +32,8 @@ pub struct CaptureEntry {
 pub const ENABLED: &[CaptureEntry] = &[
     #[cfg(target_os = "linux")]
     x11::ENTRY,
+    #[cfg(windows)]
+    dxgi::ENTRY,
     #[cfg(windows)]
     gdi::ENTRY,
     synthetic::ENTRY,

@@ -26,6 +26,12 @@ pub fn now() -> CaptureTime {
     CaptureTime::from_epoch(source::since_epoch())
 }
 
+/// When the performance counter stood at `ticks`, as the system stamps what it hands out; 0 is none.
+#[cfg(windows)]
+pub(crate) fn from_counter(ticks: i64) -> Option<CaptureTime> {
+    (ticks != 0).then(|| CaptureTime::from_epoch(source::at(ticks)))
+}
+
 /// When `time` was on the wall clock, as time since 1970-01-01 00:00 UTC: what sender reports and traces
 /// carry.
 ///

@@ -6,6 +6,14 @@ use std::time::Duration;
 pub(super) const NAME: &str = "QueryPerformanceCounter";
 
 pub(super) fn since_epoch() -> Duration {
+    let mut ticks = 0;
+    // SAFETY: the argument points at a live i64, which is all that the function asks for.
+    unsafe { QueryPerformanceCounter(&mut ticks) };
+    at(ticks)
+}
+
+/// The time at which the counter stood at `ticks`.
+pub(super) fn at(ticks: i64) -> Duration {
     static FREQUENCY: OnceLock<u64> = OnceLock::new();
     let frequency = *FREQUENCY.get_or_init(|| {
         let mut frequency = 0;
@@ -14,9 +22,6 @@ pub(super) fn since_epoch() -> Duration {
         // It is fixed at boot and never 0 since Windows XP; 1 keeps a broken one from dividing by it.
         frequency.unsigned_abs().max(1)
     });
-    let mut ticks = 0;
-    // SAFETY: the argument points at a live i64, which is all that the function asks for.
-    unsafe { QueryPerformanceCounter(&mut ticks) };
     let ticks = ticks.unsigned_abs();
     let nanos = u128::from(ticks % frequency) * 1_000_000_000 / u128::from(frequency);
     Duration::new(ticks / frequency, nanos as u32)

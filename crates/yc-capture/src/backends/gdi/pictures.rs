@@ -151,7 +151,10 @@ impl ShownPointer {
             Some(now) => {
                 if now.shape != self.shape {
                     self.shape = now.shape;
-                    self.pointer.set_shape(sys::shape(now.shape));
+                    // One that cannot be read keeps the shape before it.
+                    if let Some(shape) = sys::shape(now.shape) {
+                        self.pointer.set_shape(shape);
+                    }
                 }
                 let at = (now.at.0.saturating_sub(origin.0), now.at.1.saturating_sub(origin.1));
                 self.pointer.move_to(at);

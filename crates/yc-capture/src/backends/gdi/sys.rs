@@ -140,7 +140,9 @@ impl SourceContext {
     fn of(window: Option<Window>) -> Result<Self> {
         // SAFETY: any value may be asked for.
         let context = match window {
+            // SAFETY: any value may be asked for.
             Some(window) => unsafe { GetWindowDC(Some(window.handle())) },
+            // SAFETY: it has no preconditions.
             None => unsafe { GetDC(None) },
         };
         if context.is_invalid() { Err(Error::from_thread()) } else { Ok(Self { window, context }) }
@@ -202,13 +204,13 @@ pub(super) fn shape(handle: isize) -> Option<PointerShape> {
         // The AND mask stands above the XOR mask (Microsoft Learn, "ICONINFO structure").
         let size = Resolution::new(mask_size.width(), mask_size.height() / 2).ok()?;
         let (and, xor) = and.split_at(pitch * size.height() as usize);
-        return PointerShape::monochrome(size, hotspot, and, xor, pitch).ok();
+        return PointerShape::monochrome(and, xor, pitch, size, hotspot).ok();
     }
     let size = bitmap_size(colour.0)?;
     let mut pixels = bits(&context, colour.0, size, 32)?;
     let stride = size.width() as usize * 4;
     if pixels.chunks_exact(4).any(|pixel| pixel[3] != 0) {
-        return PointerShape::color(size, hotspot, &pixels, stride).ok();
+        return PointerShape::color(&pixels, stride, size, hotspot).ok();
     }
     // A cursor from before there was alpha: its mask says where it is inverted with the screen.
     if mask_size != size {
@@ -219,7 +221,7 @@ pub(super) fn shape(handle: isize) -> Option<PointerShape> {
             pixel[3] = if mask[x / 8] & (0x80 >> (x % 8)) == 0 { 0 } else { 0xff };
         }
     }
-    PointerShape::masked_color(size, hotspot, &pixels, stride).ok()
+    PointerShape::masked_color(&pixels, stride, size, hotspot).ok()
 }
 
 /// A bitmap that is ours to delete.
