@@ -258,11 +258,26 @@ impl Drop for Browser {
     }
 }
 
-/// The browser that is on the path.
+/// The browser that is on the path, or where an installer of Windows puts one.
 pub(crate) fn program() -> Result<PathBuf> {
     let found = PROGRAMS.iter().find_map(|name| find_program(name));
-    found.with_context(|| format!("no browser found; looked for {}", PROGRAMS.join(", ")))
+    found.or_else(installed).with_context(|| format!("no browser found; looked for {}", PROGRAMS.join(", ")))
 }
+
+fn installed() -> Option<PathBuf> {
+    let file = |(folder, file): &(&str, &str)| Some(Path::new(&std::env::var_os(folder)?).join(file));
+    INSTALLED.iter().filter_map(file).find(|file| file.is_file())
+}
+
+/// Where the installers of Chrome and Edge put them, which put nothing on the path: variables that name a folder
+/// on Windows and are not there elsewhere, and what is in it.
+const INSTALLED: &[(&str, &str)] = &[
+    ("ProgramFiles", "Google/Chrome/Application/chrome.exe"),
+    ("ProgramFiles(x86)", "Google/Chrome/Application/chrome.exe"),
+    ("LocalAppData", "Google/Chrome/Application/chrome.exe"),
+    ("ProgramFiles(x86)", "Microsoft/Edge/Application/msedge.exe"),
+    ("ProgramFiles", "Microsoft/Edge/Application/msedge.exe"),
+];
 
 /// Nothing leaves the machine, nothing asks, nothing is throttled for being out of sight.
 const FLAGS: &[&str] = &[

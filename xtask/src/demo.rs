@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -107,30 +107,22 @@ impl Screen {
             });
         }
         let display = std::env::var("DISPLAY").ok().filter(|name| !name.is_empty());
-        let Some(display) = display else {
-            if cfg!(windows) {
-                bail!("the demonstration needs an X11 display; share a synthetic:WxH source instead");
-            }
+        if display.is_none() && !cfg!(windows) {
             return Self::virtual_display(rig, options);
-        };
+        }
         // On a screen that is in use, a small moving desktop in its corner is what is compared.
         let desktop = if options.headless_viewer {
             ensure!(
                 source == "screen" || source == "monitor:0",
                 "--headless-viewer measures the screen or a synthetic source, and this is {source:?}"
             );
-            Some(rig.desktop(&display, options.fps, MARKER_WINDOW)?)
+            let mut program = rig.program("examples/desktop");
+            Some(Desktop::start(rig.dir(), &mut program, options.fps, MARKER_WINDOW)?)
         } else {
             None
         };
         let reference = MARKER_WINDOW_SIZE;
-        Ok(Self {
-            source: source.to_owned(),
-            display: Some(display),
-            reference,
-            _desktop: desktop,
-            _xvfb: None,
-        })
+        Ok(Self { source: source.to_owned(), display, reference, _desktop: desktop, _xvfb: None })
     }
 
     fn virtual_display(rig: &Rig, options: &Options) -> Result<Self> {
@@ -146,31 +138,45 @@ impl Screen {
         })
     }
 
-    fn share(&self, rig: &Rig, server: &Server, fps: u32) -> Result<Share> {
+    fn share(&self, rig: &Rig, server: &Server, fps: u32, time: Option<Duration>) -> Result<Share> {
         let display = self.display.as_deref();
-        rig.share(server, &ShareOptions { display, fps, ..ShareOptions::new(&self.source) })
+        let whole = time.filter(|_| ENDS_BY_ITSELF).map(|time| (time + UNTIL_MEASURED).as_secs().to_string());
+        let arguments: Vec<&str> = whole.iter().flat_map(|seconds| ["--for", seconds]).collect();
+        let options = ShareOptions { display, fps, arguments: &arguments, ..ShareOptions::new(&self.source) };
+        rig.share(server, &options)
     }
 }
 
 const MARKER_WINDOW: &str = "640x360";
 const MARKER_WINDOW_SIZE: (u32, u32) = (640, 360);
 
+/// On Windows a program that has no window cannot be asked to end by another: the share is told in advance.
+const ENDS_BY_ITSELF: bool = cfg!(windows);
+/// Its pictures must have come to the viewer, and the last been compared, until then.
+const UNTIL_MEASURED: Duration = Duration::from_secs(45);
+
+/// Ends a share that was started for some time.
+fn end(share: &mut Share) -> Result<()> {
+    let status = if ENDS_BY_ITSELF { share.wait(2 * UNTIL_MEASURED)? } else { share.stop()? };
+    ensure!(status.success(), "yc-share ended with {status}\n{}", share.process.tail());
+    Ok(())
+}
+
 /// Shares for people: prints the address and waits.
 fn show(rig: &Rig, server: &Server, screen: &Screen, options: &Options) -> Result<()> {
-    let mut share = screen.share(rig, server, options.fps)?;
+    let time = options.seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    let mut share = screen.share(rig, server, options.fps, time)?;
     share.wait_event("sender_started")?;
     println!("\nThe viewer: {}\n", server.viewer_url(ROOM)?);
-    if options.seconds.is_none() {
+    if time.is_none() {
         println!("Ctrl-C ends it.");
     }
-    let deadline = options.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
+    let deadline = time.map(|time| Instant::now() + time);
     while deadline.is_none_or(|at| Instant::now() < at) {
         std::thread::sleep(Duration::from_millis(500));
         share.process.ensure_running()?;
     }
-    let status = share.stop()?;
-    ensure!(status.success(), "yc-share ended with {status}\n{}", share.process.tail());
-    Ok(())
+    end(&mut share)
 }
 
 /// What was sent and what was seen.
@@ -190,7 +196,7 @@ const PICTURES: usize = 5;
 fn measure(rig: &Rig, server: &Server, screen: &Screen, options: &Options, time: Duration) -> Result<Report> {
     let mut browser = rig.browser()?;
     let viewer = Viewer::open(&mut browser, &server.viewer_url(ROOM)?)?;
-    let mut share = screen.share(rig, server, options.fps)?;
+    let mut share = screen.share(rig, server, options.fps, Some(time))?;
     share.wait_event("sender_started")?;
     viewer.first_picture(&mut browser)?;
     eprintln!("pictures arrive; measuring for {} s", time.as_secs());
@@ -204,8 +210,7 @@ fn measure(rig: &Rig, server: &Server, screen: &Screen, options: &Options, time:
     let frames = viewer.frames(&mut browser)?;
     let probe = viewer.probe(&mut browser)?;
     let pictures = compare(&mut browser, &viewer, screen.reference)?;
-    let status = share.stop()?;
-    ensure!(status.success(), "yc-share ended with {status}\n{}", share.process.tail());
+    end(&mut share)?;
     let sender = share.status().cloned().context("yc-share printed no status")?;
     Ok(Report {
         sender,

@@ -75,7 +75,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Something is missing and cannot be installed from here; the message lists it.
 pub(crate) fn prepare(purpose: Purpose) -> Result<Ready> {
     let level = if purpose == Purpose::Windows { Purpose::Build } else { purpose };
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| need.purpose <= level && !need.found()).collect();
+    let missing: Vec<&Need> =
+        NEEDS.iter().filter(|need| need.purpose <= level && need.is_for_here() && !need.found()).collect();
     if !missing.is_empty() {
         install(&missing)?;
         let still: Vec<_> = missing.iter().filter(|need| !need.found()).map(|need| need.package).collect();
@@ -105,11 +106,15 @@ struct Need {
     purpose: Purpose,
     look_for: LookFor,
     package: &'static str,
+    /// Whether Windows has no use for it, or its own in its place.
+    unix: bool,
 }
 
 enum LookFor {
     /// Any of these programs.
     Program(&'static [&'static str]),
+    /// Chromium or one of its kin.
+    Browser,
     /// A GStreamer element.
     Element(&'static str),
     /// A library that pkg-config knows.
@@ -119,26 +124,30 @@ enum LookFor {
 }
 
 const fn program(purpose: Purpose, programs: &'static [&'static str], package: &'static str) -> Need {
-    Need { purpose, look_for: LookFor::Program(programs), package }
+    Need { purpose, look_for: LookFor::Program(programs), package, unix: false }
+}
+
+const fn unix_program(purpose: Purpose, programs: &'static [&'static str], package: &'static str) -> Need {
+    Need { purpose, look_for: LookFor::Program(programs), package, unix: true }
 }
 
 const fn element(name: &'static str, package: &'static str) -> Need {
-    Need { purpose: Purpose::E2e, look_for: LookFor::Element(name), package }
+    Need { purpose: Purpose::E2e, look_for: LookFor::Element(name), package, unix: true }
 }
 
 const NEEDS: &[Need] = &[
-    program(Purpose::Build, &["c++"], "g++"),
-    program(Purpose::Build, &["make"], "make"),
+    unix_program(Purpose::Build, &["c++"], "g++"),
+    unix_program(Purpose::Build, &["make"], "make"),
     program(Purpose::Build, &["nasm"], "nasm"),
-    program(Purpose::Build, &["pkg-config"], "pkg-config"),
+    unix_program(Purpose::Build, &["pkg-config"], "pkg-config"),
     program(Purpose::Demo, &["curl"], "curl"),
-    program(Purpose::Demo, &["python3"], "python3"),
-    program(Purpose::Demo, &["pip3"], "python3-pip"),
-    program(Purpose::Demo, &["Xvfb"], "xvfb"),
-    program(Purpose::Demo, crate::browser::PROGRAMS, "chromium"),
+    program(Purpose::Demo, PYTHON, "python3"),
+    unix_program(Purpose::Demo, &["pip3"], "python3-pip"),
+    unix_program(Purpose::Demo, &["Xvfb"], "xvfb"),
+    Need { purpose: Purpose::Demo, look_for: LookFor::Browser, package: "chromium", unix: false },
     program(Purpose::Demo, &["node"], "nodejs"),
     program(Purpose::Demo, &["npm"], "npm"),
-    Need { purpose: Purpose::Demo, look_for: LookFor::Font, package: "fonts-dejavu-core" },
+    Need { purpose: Purpose::Demo, look_for: LookFor::Font, package: "fonts-dejavu-core", unix: true },
     program(Purpose::E2e, &["ffmpeg"], "ffmpeg"),
     program(Purpose::E2e, crate::e2e::FIREFOX, "firefox-esr"),
     program(Purpose::E2e, &["openbox"], "openbox"),
@@ -148,6 +157,7 @@ const NEEDS: &[Need] = &[
         purpose: Purpose::E2e,
         look_for: LookFor::Library("webkit2gtk-4.1"),
         package: "libwebkit2gtk-4.1-dev",
+        unix: true,
     },
     program(Purpose::E2e, &["WebKitWebDriver"], "webkit2gtk-driver"),
     program(Purpose::E2e, &["gst-launch-1.0"], "gstreamer1.0-tools"),
@@ -157,10 +167,18 @@ const NEEDS: &[Need] = &[
     element("avdec_h264", "gstreamer1.0-libav"),
 ];
 
+/// mediasoup's build runs `python3`, or what `PYTHON` names: on Windows it may be called `python` alone.
+const PYTHON: &[&str] = if cfg!(windows) { &["python3", "python"] } else { &["python3"] };
+
 impl Need {
+    fn is_for_here(&self) -> bool {
+        !(self.unix && cfg!(windows))
+    }
+
     fn found(&self) -> bool {
         match self.look_for {
             LookFor::Program(names) => names.iter().any(|name| find_program(name).is_some()),
+            LookFor::Browser => crate::browser::program().is_ok(),
             LookFor::Element(name) => succeeds(Command::new("gst-inspect-1.0").args(["--exists", name])),
             LookFor::Library(name) => succeeds(Command::new("pkg-config").args(["--exists", name])),
             LookFor::Font => Command::new("fc-list").output().is_ok_and(|list| !list.stdout.is_empty()),

@@ -43,14 +43,20 @@
 //! any number of threads at once: `stop` ends a `prepare` or a `start` that is under way. Whatever the OS, a driver
 //! or an encoder does, no method waits for it longer than its documented bound.
 //!
+//! # What is loaded into the program
+//!
+//! Drivers and encoders are libraries that are loaded while a share runs. A program that captures a screen calls
+//! [`trust_system_libraries_only`] first of all, so that none comes from a folder that others can write to.
+//!
 //! No Cargo features. All platforms; what can be captured there is `yc-capture`'s table.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod abandon;
 mod config;
 mod dispatch;
 mod error;
 mod event;
+mod hardening;
 mod host;
 mod pump;
 mod reply;
@@ -63,6 +69,7 @@ pub use config::{Around, AroundBackends, AroundTransport, HostConfig};
 pub use dispatch::{COMMANDS, dispatch};
 pub use error::HostError;
 pub use event::{EVENTS, HostEvent};
+pub use hardening::trust_system_libraries_only;
 pub use host::NativeHost;
 pub use reply::{HostStatus, Phase, Prepared, Source, Sources, Started, Stopped, Thumbnail, Versions};
 pub use request::{PrepareRequest, SourcesRequest, StartRequest, ThumbnailRequest};

@@ -21,6 +21,10 @@ use args::Args;
 use output::Output;
 
 fn main() -> ExitCode {
+    if let Err(error) = yc_host::trust_system_libraries_only() {
+        eprintln!("yc-share: limiting where libraries are loaded from: {error}");
+        return ExitCode::FAILURE;
+    }
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())

@@ -11,6 +11,7 @@ use tauri::{App, Emitter, Manager, WebviewWindowBuilder, WindowEvent};
 use yc_host::{HostConfig, NativeHost};
 
 fn main() {
+    yc_host::trust_system_libraries_only().expect("every Windows that has a web view limits where it looks");
     tauri::Builder::default()
         .invoke_handler(tauri::generate_handler![
             commands::native_capture_sources,
