@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use yc_media::{CaptureTime, Rect, Resolution};
 
-use super::{Duplication, Edges, Loss, Mode, NAME, News, Output, PointerNews, Refusal, Staging};
+use super::{Duplication, Edges, Loss, Mode, News, Output, PointerNews, Refusal, Staging};
 use crate::picture::{PointerShape, Rotation, RowLayout};
-use crate::{CaptureError, CaptureErrorKind};
+use crate::{CaptureError, CaptureErrorKind, EndReason, PauseReason};
 
 /// What happens next. Without a step nothing does: waiting for news takes its time and brings none.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub(super) enum Refused {
     Gone,
     Failed,
     DeviceLost,
+    Minimised,
+    Closed,
 }
 
 /// The script, and what was asked of the system.
@@ -95,7 +97,9 @@ impl Output for FakeOutput {
     fn duplicate(&mut self) -> Result<FakeDuplication, Refusal> {
         let mut world = self.0.borrow_mut();
         assert_eq!(world.alive, 0, "two duplications at a time");
-        let error = |kind| CaptureError::new(kind, NAME, "duplicating the output").with_source("refused");
+        let error = |kind| {
+            CaptureError::new(kind, FakeDuplication::NAME, "duplicating the output").with_source("refused")
+        };
         match world.script.pop_front() {
             Some(Step::Duplicate(mode)) => {
                 world.duplications += 1;
@@ -114,6 +118,8 @@ impl Output for FakeOutput {
                 Refused::Gone => Refusal::Gone(error(CaptureErrorKind::NotFound)),
                 Refused::Failed => Refusal::Failed(error(CaptureErrorKind::Unsupported)),
                 Refused::DeviceLost => Refusal::Failed(error(CaptureErrorKind::DeviceLost)),
+                Refused::Minimised => Refusal::Hidden(PauseReason::Unmapped),
+                Refused::Closed => Refusal::Ended(EndReason::WindowClosed),
             }),
             other => panic!("duplicated when the script has {other:?}"),
         }
@@ -127,6 +133,8 @@ impl Drop for FakeDuplication {
 }
 
 impl Duplication for FakeDuplication {
+    const NAME: &'static str = "fake";
+
     type Staging = FakeStaging;
     type Texture = Vec<u8>;
 
@@ -155,7 +163,7 @@ impl Duplication for FakeDuplication {
             Step::LoseDevice => {
                 return Err(Loss::Broken(CaptureError::new(
                     CaptureErrorKind::DeviceLost,
-                    NAME,
+                    Self::NAME,
                     "waiting for a picture",
                 )));
             }

@@ -16,11 +16,11 @@ use windows::Win32::Graphics::Direct3D11::{
     ID3D11Multithread, ID3D11Texture2D,
 };
 use windows::Win32::Graphics::Dxgi::Common::{
-    DXGI_FORMAT, DXGI_FORMAT_B8G8R8A8_UNORM, DXGI_FORMAT_R8G8B8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT,
-    DXGI_SAMPLE_DESC,
+    DXGI_COLOR_SPACE_RGB_FULL_G2084_NONE_P2020, DXGI_FORMAT, DXGI_FORMAT_B8G8R8A8_UNORM,
+    DXGI_FORMAT_R8G8B8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT, DXGI_SAMPLE_DESC,
 };
 use windows::Win32::Graphics::Dxgi::{
-    CreateDXGIFactory1, IDXGIAdapter, IDXGIAdapter1, IDXGIDevice, IDXGIFactory1, IDXGIOutput,
+    CreateDXGIFactory1, IDXGIAdapter, IDXGIAdapter1, IDXGIDevice, IDXGIFactory1, IDXGIOutput, IDXGIOutput6,
 };
 use windows::core::Interface;
 use yc_media::{Rect, Resolution};
@@ -53,6 +53,16 @@ pub(in crate::backends) struct Found {
 /// How a texture's pixels are stored, of those that a capture can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backends) struct StoredFormat(pub(in crate::backends) RowLayout);
+
+impl Found {
+    /// Whether the output shows the desktop in HDR; not where the system is older than HDR.
+    pub(in crate::backends) fn is_hdr(&self) -> bool {
+        let Ok(output) = self.output.cast::<IDXGIOutput6>() else { return false };
+        // SAFETY: the output lives, and the answer is a plain value.
+        let desc = unsafe { output.GetDesc1() };
+        desc.is_ok_and(|desc| desc.ColorSpace == DXGI_COLOR_SPACE_RGB_FULL_G2084_NONE_P2020)
+    }
+}
 
 impl Device {
     /// On the adapter of an output, which alone can duplicate it.

@@ -7,7 +7,6 @@
 mod output;
 #[allow(unsafe_code)]
 mod sys;
-mod white;
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use yc_media::FrameRate;
 use super::CaptureEntry;
 use super::win32::{self, Mmcss, OwnWindows, Place};
 use crate::control::{Control, Worker};
-use crate::duplication::{NAME, Options};
+use crate::duplication::Options;
 use crate::{
     CaptureBackend, CaptureConfig, CaptureError, CaptureErrorKind, CaptureInfo, CaptureSink, CaptureSource,
     CaptureTarget, FrameMemory, clock,
@@ -25,6 +24,8 @@ use output::DxgiOutput;
 
 /// The backend's line in the list.
 pub(super) const ENTRY: CaptureEntry = CaptureEntry { name: NAME, list, open };
+
+const NAME: &str = "dxgi";
 
 type Session = crate::duplication::Session<DxgiOutput>;
 
@@ -77,6 +78,7 @@ fn open_session(config: &CaptureConfig) -> Result<(Session, Option<String>), Cap
         rate: config.frame_rate,
         cursor: config.cursor,
         gpu: config.memory == FrameMemory::Gpu,
+        compare: false,
     };
     let note = (options.gpu && options.cursor)
         .then(|| "frames are in CPU memory: the cursor is drawn there".to_owned());

@@ -1,10 +1,10 @@
 //! An output as the capture session knows it, and what the refusals of DXGI mean.
 
+use super::NAME;
 use super::sys::{self, DxgiDuplication};
-use super::white;
 use crate::backends::d3d11::{Device, Fault, code, find_output};
-use crate::backends::win32::DpiAware;
-use crate::duplication::{NAME, Output, Refusal};
+use crate::backends::win32::{self, DpiAware};
+use crate::duplication::{Output, Refusal};
 use crate::{CaptureError, CaptureErrorKind};
 
 /// An output, found by its name each time it is duplicated: the handles of monitors change with the mode.
@@ -41,7 +41,8 @@ impl Output for DxgiOutput {
         };
         let device = self.device.insert(device);
         let duplication = sys::duplicate(&found, device).map_err(|fault| refusal(fault, device.adapter()))?;
-        DxgiDuplication::new(device.clone(), duplication, white::nits(&self.name)).map_err(Refusal::Failed)
+        DxgiDuplication::new(device.clone(), duplication, win32::white_nits(&self.name))
+            .map_err(Refusal::Failed)
     }
 }
 

@@ -2,12 +2,6 @@
 
 use std::time::Duration;
 
-use windows::Win32::Devices::Display::{
-    DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL, DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
-    DISPLAYCONFIG_DEVICE_INFO_HEADER, DISPLAYCONFIG_MODE_INFO, DISPLAYCONFIG_PATH_INFO,
-    DISPLAYCONFIG_SDR_WHITE_LEVEL, DISPLAYCONFIG_SOURCE_DEVICE_NAME, DisplayConfigGetDeviceInfo,
-    GetDisplayConfigBufferSizes, QDC_ONLY_ACTIVE_PATHS, QueryDisplayConfig,
-};
 use windows::Win32::Foundation::RECT;
 use windows::Win32::Graphics::Direct3D11::{D3D11_TEXTURE2D_DESC, ID3D11Texture2D};
 use windows::Win32::Graphics::Dxgi::Common::{
@@ -23,8 +17,9 @@ use windows::Win32::Graphics::Dxgi::{
 use windows::core::Interface;
 use yc_media::{Rect, Resolution};
 
+use super::NAME;
 use crate::backends::d3d11::{Device, Fault, Found, Staging, StoredFormat, code};
-use crate::duplication::{Duplication, Edges, Loss, Mode, NAME, News, PointerNews};
+use crate::duplication::{Duplication, Edges, Loss, Mode, News, PointerNews};
 use crate::picture::{PointerShape, Rotation, RowLayout};
 use crate::{CaptureError, CaptureErrorKind, clock};
 
@@ -212,6 +207,8 @@ impl DxgiDuplication {
 }
 
 impl Duplication for DxgiDuplication {
+    const NAME: &'static str = NAME;
+
     type Staging = Staging;
     /// What [`FrameMemory::Gpu`](crate::FrameMemory::Gpu) promises.
     type Texture = ID3D11Texture2D;
@@ -291,59 +288,6 @@ impl Duplication for DxgiDuplication {
         }
         Ok(())
     }
-}
-
-/// The `SDRWhiteLevel` of the output called `device`, if the system knows it.
-pub(super) fn white_level(device: &str) -> Option<u32> {
-    let (mut paths, mut modes) = (0, 0);
-    // SAFETY: both numbers are written before this returns.
-    let told = unsafe { GetDisplayConfigBufferSizes(QDC_ONLY_ACTIVE_PATHS, &raw mut paths, &raw mut modes) };
-    told.ok().ok()?;
-    let mut path = vec![DISPLAYCONFIG_PATH_INFO::default(); paths as usize];
-    let mut mode = vec![DISPLAYCONFIG_MODE_INFO::default(); modes as usize];
-    // SAFETY: both arrays have as many elements as is said, and the numbers of those that are used are
-    // written.
-    let told = unsafe {
-        QueryDisplayConfig(
-            QDC_ONLY_ACTIVE_PATHS,
-            &raw mut paths,
-            path.as_mut_ptr(),
-            &raw mut modes,
-            mode.as_mut_ptr(),
-            None,
-        )
-    };
-    told.ok().ok()?;
-    path.iter().take(paths as usize).find_map(|path| {
-        let mut source = DISPLAYCONFIG_SOURCE_DEVICE_NAME {
-            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
-                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
-                size: size_of::<DISPLAYCONFIG_SOURCE_DEVICE_NAME>() as u32,
-                adapterId: path.sourceInfo.adapterId,
-                id: path.sourceInfo.id,
-            },
-            ..Default::default()
-        };
-        // SAFETY: the header is that of a structure of the type and the size that it says.
-        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut source).cast()) };
-        let name = &source.viewGdiDeviceName;
-        let length = name.iter().position(|unit| *unit == 0).unwrap_or(name.len());
-        if told != 0 || String::from_utf16_lossy(&name[..length]) != device {
-            return None;
-        }
-        let mut white = DISPLAYCONFIG_SDR_WHITE_LEVEL {
-            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
-                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL,
-                size: size_of::<DISPLAYCONFIG_SDR_WHITE_LEVEL>() as u32,
-                adapterId: path.targetInfo.adapterId,
-                id: path.targetInfo.id,
-            },
-            ..Default::default()
-        };
-        // SAFETY: as above.
-        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut white).cast()) };
-        (told == 0).then_some(white.SDRWhiteLevel)
-    })
 }
 
 /// The shape that the system hands out. Its place is told by its corner, so its hot spot is 0, 0.
