@@ -82,6 +82,7 @@ mod tests {
                 Refusal::Denied(error) => ("denied", error),
                 Refusal::Gone(error) => ("gone", error),
                 Refusal::Failed(error) => ("failed", error),
+                other => panic!("{other:?}"),
             };
         (what, error.kind(), error.to_string())
     }
