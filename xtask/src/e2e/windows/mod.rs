@@ -93,6 +93,8 @@ impl Stage {
 /// Fails unless `share` captures by GDI and says why by none of `others`, which Wine does not have.
 fn captures_by_gdi(share: &mut Share, others: &[&str]) -> Result<()> {
     let status = share.status().context("there was no status")?;
+    let why = status["capture_why"].as_str().context("the status does not say why it is this capture")?;
+    eprintln!("   by gdi; the order of backends: {why}");
     for reason in passed_over(status, others)? {
         eprintln!("   not by {reason}");
     }
