@@ -187,6 +187,12 @@ impl Process {
         signal(self.child.id(), false);
     }
 
+    /// Asks it to end as Ctrl-C does (SIGINT), and does not wait: a program under Wine understands that, and SIGTERM
+    /// is the end of it.
+    pub(crate) fn interrupt(&self) {
+        interrupt(self.child.id());
+    }
+
     /// Lets it do nothing until it is [resumed](Self::resume) (SIGSTOP). Unix only.
     #[cfg(unix)]
     pub(crate) fn suspend(&self) {

@@ -31,11 +31,12 @@ pub enum FrameMemory {
     /// In CPU memory.
     #[default]
     Cpu,
-    /// On the GPU where the backend can, for an encoder on the same one. Backends that have none deliver frames in
-    /// CPU memory as ever.
+    /// On the GPU where the backend can, for an encoder on the same one. Backends that have none deliver
+    /// frames in CPU memory as ever.
     ///
-    /// `dxgi` can if the cursor is not to be drawn and the desktop is neither turned nor in HDR. The buffer's owner is
-    /// an `ID3D11Texture2D` of the crate `windows` 0.62, in BGRA, whose device has multithread protection.
+    /// `dxgi` can if the cursor is not to be drawn and the desktop is neither turned nor in HDR. The buffer's
+    /// owner is an `ID3D11Texture2D` of the crate `windows` 0.62, in BGRA, whose device has multithread
+    /// protection.
     Gpu,
 }
 

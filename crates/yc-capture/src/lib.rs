@@ -29,12 +29,14 @@
 //! | backend | platform | captures | frames | cursor | what changed |
 //! | --- | --- | --- | --- | --- | --- |
 //! | `x11` | Linux | screen, monitor, window, region | CPU, BGRA: the memory that the display server wrote | drawn in, or left out | the bounding rectangle, from the server |
+//! | `dxgi` | Windows | a monitor, a region of one | CPU, BGRA: the memory that the GPU copied to; GPU where wished and nothing is to be drawn, turned or brought from HDR | drawn in, or left out | the bounding rectangle, from the system |
 //! | `synthetic` | all | the built-in moving desktop | CPU, BGRA | none | the bounding rectangle |
 //! | `replay` | all | recordings: Y4M, raw BGRA | CPU, I420 or BGRA | none | not known |
 //!
 //! # Time
 //!
-//! All frames are stamped by one [`clock`], when the picture is asked of the source.
+//! All frames are stamped by one [`clock`], when the picture is asked of the source; those of `dxgi` by when the
+//! system drew it.
 //!
 //! | platform | clock |
 //! | --- | --- |

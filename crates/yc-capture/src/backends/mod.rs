@@ -9,6 +9,8 @@ mod gdi;
 mod replay;
 pub mod synthetic;
 #[cfg(windows)]
+mod wgc;
+#[cfg(windows)]
 mod win32;
 #[cfg(target_os = "linux")]
 mod x11;
@@ -32,6 +34,8 @@ pub struct CaptureEntry {
 pub const ENABLED: &[CaptureEntry] = &[
     #[cfg(target_os = "linux")]
     x11::ENTRY,
+    #[cfg(windows)]
+    wgc::ENTRY,
     #[cfg(windows)]
     dxgi::ENTRY,
     #[cfg(windows)]

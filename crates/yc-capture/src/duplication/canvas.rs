@@ -3,8 +3,8 @@
 use yc_media::{CpuBuffer, FrameBuffer, GpuApi, GpuBuffer, PixelFormat, PlaneLayout, Rect, Resolution};
 
 use super::view::View;
-use super::{Duplication, Loss, NAME, Staging};
-use crate::picture::{Pointer, RowLayout, Rows, ToneMap, assemble, is_blank};
+use super::{Duplication, Loss, Options, Staging};
+use crate::picture::{Changes, Pointer, RowLayout, Rows, ToneMap, assemble, is_blank};
 use crate::pool::Pool;
 use crate::{CaptureError, CaptureErrorKind};
 
@@ -14,6 +14,8 @@ pub(super) struct Canvas<D: Duplication> {
     memory: Memory<D>,
     /// What changed since the frame delivered last, in the upright part.
     dirty: Rect,
+    /// Finds out what changed of that, where it is not told.
+    compare: Option<Changes>,
 }
 
 /// Where frames live. Each memory knows which part of it is out of date.
@@ -37,6 +39,8 @@ struct Assembled<D: Duplication> {
 /// What became of a frame.
 pub(super) enum Taken {
     Frame(Picture),
+    /// The picture is the one before, and was not wanted again.
+    Same,
     /// The GPU is not done.
     NotYet,
     /// Every memory is still in use.
@@ -54,7 +58,7 @@ pub(super) struct Picture {
 
 impl<D: Duplication> Canvas<D> {
     /// For frames of `view`, on the GPU if that is wished and the pixels are those of a frame.
-    pub(super) fn new(view: View, gpu: bool, duplication: &mut D) -> Result<Self, Loss> {
+    pub(super) fn new(view: View, options: Options, duplication: &mut D) -> Result<Self, Loss> {
         let memory = if !view.is_plain() {
             let tone = (view.mode.layout == RowLayout::Rgba16F).then(|| ToneMap::new(view.mode.white));
             let staging = duplication.make_staging(view.stored)?;
@@ -64,12 +68,13 @@ impl<D: Duplication> Canvas<D> {
                 tone,
                 pool: Pool::new(),
             }))
-        } else if gpu {
+        } else if options.gpu() {
             Memory::Textures(Pool::new())
         } else {
             Memory::Mapped(Pool::new())
         };
-        Ok(Self { view, memory, dirty: view.size.rect() })
+        let compare = options.compare.then(|| Changes::new(view.stored));
+        Ok(Self { view, memory, dirty: view.size.rect(), compare })
     }
 
     pub(super) fn view(&self) -> View {
@@ -96,8 +101,14 @@ impl<D: Duplication> Canvas<D> {
     }
 
     /// Makes a frame of the kept picture, with the pointer in it where the CPU can draw. To be called again
-    /// after [`Taken::NotYet`]: the GPU is asked once only.
-    pub(super) fn take(&mut self, duplication: &mut D, pointer: Option<&mut Pointer>) -> Result<Taken, Loss> {
+    /// after [`Taken::NotYet`]: the GPU is asked once only. A picture that turns out to be the one before is a
+    /// frame only if it is `wanted`.
+    pub(super) fn take(
+        &mut self,
+        duplication: &mut D,
+        pointer: Option<&mut Pointer>,
+        wanted: bool,
+    ) -> Result<Taken, Loss> {
         let view = self.view;
         let moved = pointer.as_ref().map_or(Rect::default(), |pointer| pointer.damage(view.size));
         let (buffer, blank) = match &mut self.memory {
@@ -109,12 +120,17 @@ impl<D: Duplication> Canvas<D> {
                 if !map(duplication, view, staging, stale)? {
                     return Ok(Taken::NotYet);
                 }
-                let blank = is_blank(rows(staging, view.size, RowLayout::Bgra8)?);
+                let source = rows::<D>(staging, view.size, RowLayout::Bgra8)?;
+                self.dirty = compare(&mut self.compare, source, self.dirty);
+                if !wanted && self.dirty.union(moved).is_empty() {
+                    return Ok(Taken::Same);
+                }
+                let blank = is_blank(source);
                 let stride = staging.pitch();
                 *stale = draw(pointer, staging.bytes_mut(), stride, view.size);
                 let planes = [PlaneLayout { offset: 0, stride }];
                 let buffer = CpuBuffer::new(slot.share(), PixelFormat::Bgra8, view.size, &planes)
-                    .map_err(|error| broken("reading a picture", error))?;
+                    .map_err(|error| broken::<D>("reading a picture", error))?;
                 (FrameBuffer::Cpu(buffer), Some(blank))
             }
             Memory::Assembled(assembled) => {
@@ -122,7 +138,13 @@ impl<D: Duplication> Canvas<D> {
                 if !map(duplication, view, staging, stale)? {
                     return Ok(Taken::NotYet);
                 }
-                let source = rows(staging, view.stored, view.mode.layout)?;
+                let source = rows::<D>(staging, view.stored, view.mode.layout)?;
+                if self.compare.is_some() {
+                    self.dirty = view.upright(compare(&mut self.compare, source, view.stored.rect()));
+                    if !wanted && self.dirty.union(moved).is_empty() {
+                        return Ok(Taken::Same);
+                    }
+                }
                 let stride = view.size.width() as usize * 4;
                 let bytes = stride * view.size.height() as usize;
                 let make = || Ok::<_, Loss>((vec![0; bytes], view.size.rect()));
@@ -171,9 +193,14 @@ fn map<D: Duplication>(
     duplication.map(staging)
 }
 
-fn rows(staging: &impl Staging, size: Resolution, layout: RowLayout) -> Result<Rows<'_>, Loss> {
+/// What of `told` really changed, where pictures are compared.
+fn compare(changes: &mut Option<Changes>, rows: Rows<'_>, told: Rect) -> Rect {
+    changes.as_mut().map_or(told, |changes| changes.look(rows, rows.size.rect()))
+}
+
+fn rows<D: Duplication>(staging: &D::Staging, size: Resolution, layout: RowLayout) -> Result<Rows<'_>, Loss> {
     Rows::new(staging.as_ref(), staging.pitch(), size, layout)
-        .map_err(|error| broken("reading a picture", error))
+        .map_err(|error| broken::<D>("reading a picture", error))
 }
 
 /// Draws the pointer, if there is one, and returns where.
@@ -181,6 +208,6 @@ fn draw(pointer: Option<&mut Pointer>, pixels: &mut [u8], stride: usize, size: R
     pointer.map_or(Rect::default(), |pointer| pointer.draw(pixels, stride, size))
 }
 
-fn broken(doing: &'static str, error: yc_media::MediaError) -> Loss {
-    Loss::Broken(CaptureError::new(CaptureErrorKind::Failed, NAME, doing).with_source(error))
+fn broken<D: Duplication>(doing: &'static str, error: yc_media::MediaError) -> Loss {
+    Loss::Broken(CaptureError::new(CaptureErrorKind::Failed, D::NAME, doing).with_source(error))
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use yc_media::{CaptureTime, Rect, Resolution};
 
-use super::{Duplication, Edges, Loss, Mode, NAME, News, Output, PointerNews, Refusal, Staging};
+use super::{Duplication, Edges, Loss, Mode, News, Output, PointerNews, Refusal, Staging};
 use crate::picture::{PointerShape, Rotation, RowLayout};
-use crate::{CaptureError, CaptureErrorKind};
+use crate::{CaptureError, CaptureErrorKind, EndReason, PauseReason};
 
 /// What happens next. Without a step nothing does: waiting for news takes its time and brings none.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub(super) enum Refused {
     Gone,
     Failed,
     DeviceLost,
+    Minimised,
+    Closed,
 }
 
 /// The script, and what was asked of the system.
@@ -59,6 +61,7 @@ pub(super) struct World {
 }
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "it is const, which clippy does not see on Windows")]
     static NOW: Cell<CaptureTime> = const { Cell::new(CaptureTime::from_epoch(Duration::from_secs(1))) };
 }
 
@@ -94,7 +97,9 @@ impl Output for FakeOutput {
     fn duplicate(&mut self) -> Result<FakeDuplication, Refusal> {
         let mut world = self.0.borrow_mut();
         assert_eq!(world.alive, 0, "two duplications at a time");
-        let error = |kind| CaptureError::new(kind, NAME, "duplicating the output").with_source("refused");
+        let error = |kind| {
+            CaptureError::new(kind, FakeDuplication::NAME, "duplicating the output").with_source("refused")
+        };
         match world.script.pop_front() {
             Some(Step::Duplicate(mode)) => {
                 world.duplications += 1;
@@ -113,6 +118,8 @@ impl Output for FakeOutput {
                 Refused::Gone => Refusal::Gone(error(CaptureErrorKind::NotFound)),
                 Refused::Failed => Refusal::Failed(error(CaptureErrorKind::Unsupported)),
                 Refused::DeviceLost => Refusal::Failed(error(CaptureErrorKind::DeviceLost)),
+                Refused::Minimised => Refusal::Hidden(PauseReason::Unmapped),
+                Refused::Closed => Refusal::Ended(EndReason::WindowClosed),
             }),
             other => panic!("duplicated when the script has {other:?}"),
         }
@@ -126,6 +133,8 @@ impl Drop for FakeDuplication {
 }
 
 impl Duplication for FakeDuplication {
+    const NAME: &'static str = "fake";
+
     type Staging = FakeStaging;
     type Texture = Vec<u8>;
 
@@ -154,7 +163,7 @@ impl Duplication for FakeDuplication {
             Step::LoseDevice => {
                 return Err(Loss::Broken(CaptureError::new(
                     CaptureErrorKind::DeviceLost,
-                    NAME,
+                    Self::NAME,
                     "waiting for a picture",
                 )));
             }
@@ -218,7 +227,7 @@ impl Duplication for FakeDuplication {
         assert!(!world.acquired, "the system's picture is held too long");
         world.staged.push(part);
         staging.mapped = false;
-        self.from_kept(corner, part, &mut staging.bytes, staging.pitch);
+        self.copy_kept(corner, part, &mut staging.bytes, staging.pitch);
         Ok(())
     }
 
@@ -239,13 +248,13 @@ impl Duplication for FakeDuplication {
 
     fn copy(&mut self, corner: (u32, u32), part: Rect, texture: &mut Vec<u8>) -> Result<(), Loss> {
         self.world.borrow_mut().copied.push(part);
-        self.from_kept(corner, part, texture, self.mode.size.width() as usize * 4);
+        self.copy_kept(corner, part, texture, self.mode.size.width() as usize * 4);
         Ok(())
     }
 }
 
 impl FakeDuplication {
-    fn from_kept(&self, corner: (u32, u32), part: Rect, target: &mut [u8], pitch: usize) {
+    fn copy_kept(&self, corner: (u32, u32), part: Rect, target: &mut [u8], pitch: usize) {
         let row = self.mode.size.width() as usize * self.mode.layout.bytes();
         let from = (corner.0 + part.x, corner.1 + part.y);
         transfer(&self.kept, row, from, target, pitch, part, self.mode.layout.bytes());

@@ -1,11 +1,13 @@
 //! The capture of one output through duplications of it: what to do with what the system tells.
 //!
 //! The system itself is behind two traits, so that every turn of events can be played by a script. The
-//! words are those of Microsoft Learn, "Desktop Duplication API".
+//! words are those of Microsoft Learn, "Desktop Duplication API". Windows.Graphics.Capture, which pushes its
+//! pictures, is asked for them through a [`Mailbox`], and windows are outputs to it as well.
 
 mod canvas;
 #[cfg(test)]
 mod fake;
+mod mailbox;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -16,14 +18,12 @@ use std::time::Duration;
 
 use yc_media::{CaptureTime, PixelMemory, Rect, Resolution};
 
-use crate::CaptureError;
 use crate::picture::{PointerShape, Rotation, RowLayout};
+use crate::{CaptureError, EndReason, PauseReason};
 
+pub(crate) use mailbox::{Mailbox, Taken as Delivery};
 pub(crate) use session::{Options, Session};
 pub(crate) use view::Edges;
-
-/// The backend that its errors name.
-pub(crate) const NAME: &str = "dxgi";
 
 /// An output of a graphics adapter: what a monitor hangs on.
 pub(crate) trait Output {
@@ -41,6 +41,10 @@ pub(crate) enum Refusal {
     Denied(CaptureError),
     /// There is no such output.
     Gone(CaptureError),
+    /// It shows nothing for now: wait until it does.
+    Hidden(PauseReason),
+    /// It is gone for good.
+    Ended(EndReason),
     /// Anything else. While the mode changes it may pass.
     Failed(CaptureError),
 }
@@ -51,6 +55,9 @@ pub(crate) enum Refusal {
 /// back soon; [`keep`](Self::keep) copies what changed to a picture of our own on the GPU, from which
 /// everything else is made.
 pub(crate) trait Duplication {
+    /// The backend that errors name.
+    const NAME: &'static str;
+
     /// Memory that the GPU writes to and the CPU can map.
     type Staging: Staging;
     /// A picture on the GPU.

@@ -7,7 +7,7 @@ use yc_media::{CaptureTime, Damage, FrameRate, Rect, Resolution, VideoFrame};
 
 use super::canvas::{Canvas, Picture, Taken};
 use super::view::View;
-use super::{Duplication, Loss, NAME, News, Output, Refusal};
+use super::{Duplication, Loss, News, Output, Refusal};
 use crate::control::{Control, Wake};
 use crate::pace::Pace;
 use crate::picture::{BlankWatch, Pointer};
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) cursor: bool,
     /// Whether frames may stay on the GPU.
     pub(crate) gpu: bool,
+    /// Whether pictures are compared with each other, where nobody tells what changed.
+    pub(crate) compare: bool,
 }
 
 /// A capture of an output that was duplicated once.
@@ -46,7 +48,7 @@ pub(crate) struct Session<O: Output> {
     /// Since when there was no news because access was lost.
     lost: Option<CaptureTime>,
     retry_at: CaptureTime,
-    paused: bool,
+    paused: Option<PauseReason>,
     size: Resolution,
     /// The time of the frame delivered last.
     delivered: Option<CaptureTime>,
@@ -78,13 +80,16 @@ impl<O: Output> Session<O> {
         options: Options,
         clock: fn() -> CaptureTime,
     ) -> Result<Self, CaptureError> {
-        let mut duplication = output.duplicate().map_err(Refusal::into_error)?;
+        let mut duplication = output.duplicate().map_err(Refusal::into_error::<O>)?;
         let view = View::new(duplication.mode(), options.area).ok_or_else(|| {
-            CaptureError::new(CaptureErrorKind::NotFound, NAME, "looking for the region")
-                .with_source(format!("{:?} is outside the output, {}", options.area, duplication.mode().size))
+            error::<O>(CaptureErrorKind::NotFound, "looking for the region").with_source(format!(
+                "{:?} is outside the output, {}",
+                options.area,
+                duplication.mode().size
+            ))
         })?;
-        let canvas = Canvas::new(view, options.gpu(), &mut duplication).map_err(|loss| match loss {
-            Loss::Access => lost_again(),
+        let canvas = Canvas::new(view, options, &mut duplication).map_err(|loss| match loss {
+            Loss::Access => lost_again::<O>(),
             Loss::Broken(error) => error,
         })?;
         let now = clock();
@@ -104,7 +109,7 @@ impl<O: Output> Session<O> {
             copying: None,
             lost: None,
             retry_at: now,
-            paused: false,
+            paused: None,
             size: view.size,
             delivered: None,
         })
@@ -150,8 +155,8 @@ impl<O: Output> Session<O> {
         self.pace.set_rate(rate, (self.clock)());
     }
 
-    /// Does what there is to do now and says when to come again; `None` if the last event was told. It waits for
-    /// news at most [`PATIENCE`].
+    /// Does what there is to do now and says when to come again; `None` if the last event was told. It waits
+    /// for news at most [`PATIENCE`].
     pub(super) fn turn(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Option<CaptureTime> {
         let turn = if self.duplication.is_none() { self.duplicate_again(tell) } else { self.look(tell) };
         match turn {
@@ -246,7 +251,7 @@ impl<O: Output> Session<O> {
             return Ok(());
         }
         let view = View::new(mode, self.options.area).ok_or(Stop::Ended(EndReason::MonitorRemoved))?;
-        self.canvas = Canvas::new(view, self.options.gpu(), duplication)?;
+        self.canvas = Canvas::new(view, self.options, duplication)?;
         self.kept = Kept::Nothing;
         self.copying = None;
         if view.size != self.size {
@@ -259,7 +264,8 @@ impl<O: Output> Session<O> {
     fn deliver(&mut self, tell: &mut dyn FnMut(CaptureEvent)) -> Turn {
         let Some(duplication) = &mut self.duplication else { return Err(Stop::Lost) };
         let pointer = self.options.cursor.then_some(&mut self.pointer);
-        let taken = self.canvas.take(duplication, pointer)?;
+        let wanted = self.refresh || self.delivered.is_none();
+        let taken = self.canvas.take(duplication, pointer, wanted)?;
         let now = (self.clock)();
         match taken {
             Taken::Frame(picture) => {
@@ -267,6 +273,12 @@ impl<O: Output> Session<O> {
                 self.refresh = false;
                 self.pace.taken(now);
                 self.tell_frame(picture, now, tell);
+                Ok(self.pace.due())
+            }
+            Taken::Same => {
+                self.copying = None;
+                self.happened = None;
+                self.pace.taken(now);
                 Ok(self.pace.due())
             }
             Taken::NoMemory => {
@@ -278,7 +290,7 @@ impl<O: Output> Session<O> {
             Taken::NotYet => {
                 let since = *self.copying.get_or_insert(now);
                 if now.saturating_since(since) > COPY_BOUND {
-                    let error = CaptureError::new(CaptureErrorKind::DeviceLost, NAME, "reading a picture")
+                    let error = error::<O>(CaptureErrorKind::DeviceLost, "reading a picture")
                         .with_source(format!("the GPU did not copy it within {COPY_BOUND:?}"));
                     return Err(Stop::Failed(error));
                 }
@@ -316,7 +328,7 @@ impl<O: Output> Session<O> {
             // A mode that changed is there at once.
             None => now,
             Some(since) if now.saturating_since(since) > LOST_BOUND => {
-                tell(CaptureEvent::Failed(lost_again()));
+                tell(CaptureEvent::Failed(lost_again::<O>()));
                 return None;
             }
             Some(_) => now + RETRY,
@@ -334,7 +346,7 @@ impl<O: Output> Session<O> {
         let too_long = now.saturating_since(since) > LOST_BOUND;
         match self.output.duplicate() {
             Ok(duplication) => {
-                if std::mem::take(&mut self.paused) {
+                if self.paused.take().is_some() {
                     tell(CaptureEvent::Resumed);
                 }
                 // What pictures are made of is kept, unless the mode is another; their content is not.
@@ -347,15 +359,11 @@ impl<O: Output> Session<O> {
                 Ok(now)
             }
             Err(Refusal::Denied(error)) => {
-                if !self.paused {
-                    tracing::info!(%error, "the desktop may not be seen now");
-                    self.paused = true;
-                    tell(CaptureEvent::Paused(PauseReason::DesktopUnavailable));
-                }
-                // However long it takes.
-                self.lost = Some(now);
-                self.wait(now, DENIED_RETRY)
+                tracing::debug!(%error, "the desktop may not be seen now");
+                self.pause(PauseReason::DesktopUnavailable, now, tell)
             }
+            Err(Refusal::Hidden(reason)) => self.pause(reason, now, tell),
+            Err(Refusal::Ended(reason)) => Err(Stop::Ended(reason)),
             Err(Refusal::Gone(_)) if too_long => Err(Stop::Ended(EndReason::MonitorRemoved)),
             Err(Refusal::Failed(error)) if too_long || error.kind() == CaptureErrorKind::DeviceLost => {
                 Err(Stop::Failed(error))
@@ -365,6 +373,15 @@ impl<O: Output> Session<O> {
                 self.wait(now, RETRY)
             }
         }
+    }
+
+    /// Waits, however long it takes.
+    fn pause(&mut self, reason: PauseReason, now: CaptureTime, tell: &mut dyn FnMut(CaptureEvent)) -> Turn {
+        if self.paused.replace(reason) != Some(reason) {
+            tell(CaptureEvent::Paused(reason));
+        }
+        self.lost = Some(now);
+        self.wait(now, PAUSE_RETRY)
     }
 
     fn wait(&mut self, now: CaptureTime, interval: Duration) -> Turn {
@@ -384,15 +401,18 @@ impl<O: Output> fmt::Debug for Session<O> {
 
 impl Options {
     /// The pointer is drawn by the CPU.
-    fn gpu(&self) -> bool {
+    pub(super) fn gpu(&self) -> bool {
         self.gpu && !self.cursor
     }
 }
 
 impl Refusal {
-    fn into_error(self) -> CaptureError {
+    fn into_error<O: Output>(self) -> CaptureError {
+        let missing = || error::<O>(CaptureErrorKind::NotFound, "looking at the source");
         match self {
             Self::Denied(error) | Self::Gone(error) | Self::Failed(error) => error,
+            Self::Hidden(_) => missing().with_source("it shows nothing now"),
+            Self::Ended(reason) => missing().with_source(reason.to_string()),
         }
     }
 }
@@ -406,8 +426,12 @@ impl From<Loss> for Stop {
     }
 }
 
-fn lost_again() -> CaptureError {
-    CaptureError::new(CaptureErrorKind::Failed, NAME, "duplicating the output")
+fn error<O: Output>(kind: CaptureErrorKind, doing: &'static str) -> CaptureError {
+    CaptureError::new(kind, O::Duplication::NAME, doing)
+}
+
+fn lost_again<O: Output>() -> CaptureError {
+    error::<O>(CaptureErrorKind::Failed, "duplicating the output")
         .with_source(format!("access to it is lost again and again, for more than {LOST_BOUND:?}"))
 }
 
@@ -422,7 +446,7 @@ const COPY_BOUND: Duration = Duration::from_secs(3);
 const MEMORY_RETRY: Duration = Duration::from_millis(10);
 /// How soon an output that could not be duplicated is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-/// The same while the desktop may not be seen, which a user ends.
-const DENIED_RETRY: Duration = Duration::from_millis(250);
+/// The same while there is nothing to be seen, which a user ends.
+const PAUSE_RETRY: Duration = Duration::from_millis(250);
 /// How long a change of mode may take, with a monitor that is switched off and on by it.
 const LOST_BOUND: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ const GREY: [u8; 4] = [100, 100, 100, 255];
 const RED: [u8; 4] = [0, 0, 255, 255];
 
 fn options() -> Options {
-    Options { area: None, rate: FrameRate::new(50).unwrap(), cursor: true, gpu: false }
+    Options { area: None, rate: FrameRate::new(50).unwrap(), cursor: true, gpu: false, compare: false }
 }
 
 fn paint(left: i32, top: i32, right: i32, bottom: i32) -> Step {
@@ -268,6 +268,35 @@ fn a_desktop_that_may_not_be_seen_pauses_however_long() {
     script.extend([Step::Refuse(Refused::Failed), Step::Refuse(Refused::Denied)]);
     script.extend(grey());
     check(script, &["8x4 anew", "paused: DesktopUnavailable", "resumed", "8x4 anew"]);
+}
+
+#[test]
+fn a_window_that_is_minimised_pauses_and_one_that_is_closed_ends_at_once() {
+    let mut script = with(grey(), vec![Step::LoseAccess]);
+    script.extend(vec![Step::Refuse(Refused::Minimised); 100]);
+    script.extend(grey());
+    script.extend([Step::LoseAccess, Step::Refuse(Refused::Closed)]);
+    check(script, &["8x4 anew", "paused: Unmapped", "resumed", "8x4 anew", "ended: the window was closed"]);
+}
+
+#[test]
+fn where_nobody_tells_what_changed_pictures_are_compared() {
+    let options = Options { cursor: false, compare: true, ..options() };
+    let same = || Step::PaintUntold(WHOLE, GREY.to_vec());
+    let dot = || Step::PaintUntold(Edges { left: 2, top: 1, right: 3, bottom: 2 }, RED.to_vec());
+    let mut play = Play::open(options, with(grey(), vec![same(), same(), dot(), dot()])).unwrap();
+    // A square of the comparison is larger than this picture.
+    assert_eq!(play.finish().told(), ["8x4 anew", "8x4 anew"]);
+    assert_eq!(pixels(play.frames()[1])[1][2], RED);
+    play.session.request_frame();
+    play.until = now();
+    play.turn();
+    play.turn();
+    assert_eq!(
+        play.told(),
+        ["8x4 anew", "8x4 anew", "8x4 again"],
+        "a picture that is wanted comes all the same"
+    );
 }
 
 #[test]

@@ -17,6 +17,16 @@ pub(crate) struct Edges {
 }
 
 impl Edges {
+    /// The smallest that holds both.
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+
     /// What of it lies in a picture of `size`.
     pub(super) fn within(self, size: Resolution) -> Rect {
         // Both lie in 0..=bound, which is at most 16384.

@@ -294,6 +294,12 @@ pub(super) mod tests {
         }
 
         #[test]
+        fn no_half_is_nearer_than_the_one_taken(value in 0.0001f32..300.0) {
+            let off = |bits: u16| (reference_value(bits) - f64::from(value)).abs();
+            prop_assert!(off(to_half(value) as u16) <= off(half(value.into())));
+        }
+
+        #[test]
         fn twice_as_bright_is_never_darker_in_any_channel(halves in [0u16..0x7800, 0u16..0x7800, 0u16..0x7800]) {
             thread_local!(static MAP: ToneMap = ToneMap::new(160.0));
             // Doubling a normal half adds one to its exponent, without rounding.

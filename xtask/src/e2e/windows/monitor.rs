@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::super::rig::Rig;
 use super::wine::SCREEN;
-use super::{Stage, captures_by_gdi};
+use super::{STEP_TIMEOUT, Stage, captures_by_gdi};
 
 /// Neither its place nor its size is that of the screen.
 const PART: (u32, u32) = (640, 360);
@@ -24,7 +24,8 @@ pub(super) fn part(rig: &Rig, stage: &mut Stage) -> Result<()> {
 fn shared(rig: &Rig, stage: &mut Stage, source: &str, size: (u32, u32)) -> Result<()> {
     let (mut share, viewer) = stage.watched(rig, source, size)?;
     captures_by_gdi(&mut share, &["wgc", "dxgi"])?;
-    let ended = share.stop()?;
+    share.process.interrupt();
+    let ended = share.wait(STEP_TIMEOUT)?;
     ensure!(ended.success(), "yc-share.exe ended with {ended}\n{}", share.process.tail());
     stage.leave(viewer)
 }

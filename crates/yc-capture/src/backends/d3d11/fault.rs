@@ -71,6 +71,8 @@ pub(in crate::backends) mod code {
     pub(in crate::backends) const NO_INTERFACE: u32 = 0x8000_4002;
     pub(in crate::backends) const ACCESS_DENIED: u32 = 0x8007_0005;
     pub(in crate::backends) const INVALID_ARGUMENT: u32 = 0x8007_0057;
+    pub(in crate::backends) const SERVICE_DISABLED: u32 = 0x8007_0422;
+    pub(in crate::backends) const NO_SERVICE: u32 = 0x8007_0424;
     pub(in crate::backends) const INVALID_CALL: u32 = 0x887a_0001;
     pub(in crate::backends) const NOT_FOUND: u32 = 0x887a_0002;
     pub(in crate::backends) const UNSUPPORTED: u32 = 0x887a_0004;
@@ -90,6 +92,8 @@ pub(in crate::backends) mod code {
             NO_INTERFACE => "E_NOINTERFACE",
             ACCESS_DENIED => "E_ACCESSDENIED",
             INVALID_ARGUMENT => "E_INVALIDARG",
+            SERVICE_DISABLED => "ERROR_SERVICE_DISABLED",
+            NO_SERVICE => "ERROR_SERVICE_DOES_NOT_EXIST",
             INVALID_CALL => "DXGI_ERROR_INVALID_CALL",
             NOT_FOUND => "DXGI_ERROR_NOT_FOUND",
             UNSUPPORTED => "DXGI_ERROR_UNSUPPORTED",

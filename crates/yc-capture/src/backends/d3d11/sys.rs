@@ -16,11 +16,11 @@ use windows::Win32::Graphics::Direct3D11::{
     ID3D11Multithread, ID3D11Texture2D,
 };
 use windows::Win32::Graphics::Dxgi::Common::{
-    DXGI_FORMAT, DXGI_FORMAT_B8G8R8A8_UNORM, DXGI_FORMAT_R8G8B8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT,
-    DXGI_SAMPLE_DESC,
+    DXGI_COLOR_SPACE_RGB_FULL_G2084_NONE_P2020, DXGI_FORMAT, DXGI_FORMAT_B8G8R8A8_UNORM,
+    DXGI_FORMAT_R8G8B8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT, DXGI_SAMPLE_DESC,
 };
 use windows::Win32::Graphics::Dxgi::{
-    CreateDXGIFactory1, IDXGIAdapter, IDXGIAdapter1, IDXGIDevice, IDXGIFactory1, IDXGIOutput,
+    CreateDXGIFactory1, IDXGIAdapter, IDXGIAdapter1, IDXGIDevice, IDXGIFactory1, IDXGIOutput, IDXGIOutput6,
 };
 use windows::core::Interface;
 use yc_media::{Rect, Resolution};
@@ -29,9 +29,11 @@ use super::{Fault, code};
 use crate::duplication;
 use crate::picture::RowLayout;
 
-/// A device and its immediate context, with multithread protection: every call to the context is serialised
-/// by a lock of its own, so any thread may make one (Microsoft Learn, "ID3D11Multithread interface":
-/// "SetMultithreadProtected turns multithread protection on or off").
+/// A device and its immediate context, which any thread may call.
+///
+/// "By default in D3D11, applications can only use one thread with the immediate context at a time. But,
+/// applications can use this interface to change that restriction" (Microsoft Learn, "ID3D11Multithread
+/// interface"): the protection is turned on for every device here, so each call takes the context's lock.
 #[derive(Debug, Clone)]
 pub(in crate::backends) struct Device {
     device: ID3D11Device,
@@ -51,6 +53,16 @@ pub(in crate::backends) struct Found {
 /// How a texture's pixels are stored, of those that a capture can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backends) struct StoredFormat(pub(in crate::backends) RowLayout);
+
+impl Found {
+    /// Whether the output shows the desktop in HDR; not where the system is older than HDR.
+    pub(in crate::backends) fn is_hdr(&self) -> bool {
+        let Ok(output) = self.output.cast::<IDXGIOutput6>() else { return false };
+        // SAFETY: the output lives, and the answer is a plain value.
+        let desc = unsafe { output.GetDesc1() };
+        desc.is_ok_and(|desc| desc.ColorSpace == DXGI_COLOR_SPACE_RGB_FULL_G2084_NONE_P2020)
+    }
+}
 
 impl Device {
     /// On the adapter of an output, which alone can duplicate it.
@@ -220,7 +232,8 @@ impl Device {
             MiscFlags: 0,
         };
         let mut texture = None;
-        // SAFETY: the description is plain values, there is no initial content, and the result is a live option.
+        // SAFETY: the description is plain values, there is no initial content, and the result is a live
+        // option.
         unsafe { self.device.CreateTexture2D(&raw const desc, None, Some(&raw mut texture)) }
             .map_err(|error| self.fault(doing, &error))?;
         texture.ok_or(Fault { doing, code: code::NO_INTERFACE, reason: None })
@@ -297,16 +310,16 @@ impl Staging {
         self.device.flush();
     }
 
-    /// Maps it, if it is not mapped yet, unless the GPU is not done: `false`. It never waits, so the lock of the
-    /// context is not held meanwhile.
+    /// Maps it, if it is not mapped yet, unless the GPU is not done: `false`. It never waits, so the lock of
+    /// the context is not held meanwhile.
     pub(in crate::backends) fn map(&mut self) -> Result<bool, Fault> {
         if self.mapped.is_some() {
             return Ok(true);
         }
         let doing = "mapping a picture";
         let mut mapped = D3D11_MAPPED_SUBRESOURCE::default();
-        // SAFETY: the texture is of this device, made for the CPU to read and write, and not mapped; the result is
-        // written before this returns.
+        // SAFETY: the texture is of this device, made for the CPU to read and write, and not mapped; the
+        // result is written before this returns.
         let told = unsafe {
             self.device.context.Map(
                 &self.texture,
@@ -340,8 +353,8 @@ impl Staging {
 
     fn unmap(&mut self) {
         if self.mapped.take().is_some() {
-            // SAFETY: it is mapped, and `&mut self` says that nobody reads its bytes: the borrows that `as_ref` and
-            // `bytes_mut` gave have ended.
+            // SAFETY: it is mapped, and `&mut self` says that nobody reads its bytes: the borrows that
+            // `as_ref` and `bytes_mut` gave have ended.
             unsafe { self.device.context.Unmap(&self.texture, 0) };
         }
     }
@@ -350,9 +363,9 @@ impl Staging {
 impl AsRef<[u8]> for Staging {
     fn as_ref(&self) -> &[u8] {
         let Some(mapped) = &self.mapped else { return &[] };
-        // SAFETY: RowPitch × (rows - 1) + the bytes of a row from pData on are readable until Unmap (Microsoft
-        // Learn, "D3D11_MAPPED_SUBRESOURCE structure"), which takes `&mut self`. The GPU may not touch a mapped
-        // texture, and we write through `&mut self` only.
+        // SAFETY: RowPitch × (rows - 1) + the bytes of a row from pData on are readable until Unmap
+        // (Microsoft Learn, "D3D11_MAPPED_SUBRESOURCE structure"), which takes `&mut self`. The GPU may not
+        // touch a mapped texture, and we write through `&mut self` only.
         unsafe { std::slice::from_raw_parts(mapped.start.as_ptr(), mapped.len) }
     }
 }
@@ -364,21 +377,23 @@ impl duplication::Staging for Staging {
 
     fn bytes_mut(&mut self) -> &mut [u8] {
         let Some(mapped) = &self.mapped else { return &mut [] };
-        // SAFETY: as in `as_ref`, it was mapped for writing too, and `&mut self` says that no other borrow lives.
+        // SAFETY: as in `as_ref`, it was mapped for writing too, and `&mut self` says that no other borrow
+        // lives.
         unsafe { std::slice::from_raw_parts_mut(mapped.start.as_ptr(), mapped.len) }
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // On the thread that drops the last frame, when the capture has let go of it: the protection of the context
-        // makes that call one of any thread.
+        // On the thread that drops the last frame, when the capture has let go of it: the protection of the
+        // context makes that call one of any thread.
         self.unmap();
     }
 }
 
-// SAFETY: mapped memory belongs to the process, not to a thread. The interfaces are Send: Direct3D 11 is free-threaded
-// but for the context (Microsoft Learn, "Introduction to Multithreading in Direct3D 11"), which is protected.
+// SAFETY: mapped memory belongs to the process, not to a thread. The methods of devices and of what is made
+// on them are free-threaded (Microsoft Learn, "Introduction to a Device in Direct3D 11", threading
+// considerations), and the context, which is not, is protected.
 unsafe impl Send for Staging {}
 // SAFETY: through `&Staging` the memory can only be read.
 unsafe impl Sync for Staging {}
@@ -506,9 +521,7 @@ mod tests {
         let source = picture(&device, size(64, 64), BGRA, &[5; 64 * 64 * 4]);
         let (sender, receiver) = std::sync::mpsc::channel::<Staging>();
         let dropper = std::thread::Builder::new()
-            .spawn(move || {
-                receiver.iter().map(|staging| rows(&staging).iter().all(|&b| b == 5)).all(|same| same)
-            })
+            .spawn(move || receiver.iter().all(|staging| rows(&staging).iter().all(|&byte| byte == 5)))
             .unwrap();
         for _ in 0..50 {
             let mut staging = device.staging(size(64, 64), BGRA).unwrap();

@@ -1,10 +1,10 @@
 //! An output as the capture session knows it, and what the refusals of DXGI mean.
 
+use super::NAME;
 use super::sys::{self, DxgiDuplication};
-use super::white;
 use crate::backends::d3d11::{Device, Fault, code, find_output};
-use crate::backends::win32::DpiAware;
-use crate::duplication::{NAME, Output, Refusal};
+use crate::backends::win32::{self, DpiAware};
+use crate::duplication::{Output, Refusal};
 use crate::{CaptureError, CaptureErrorKind};
 
 /// An output, found by its name each time it is duplicated: the handles of monitors change with the mode.
@@ -41,7 +41,8 @@ impl Output for DxgiOutput {
         };
         let device = self.device.insert(device);
         let duplication = sys::duplicate(&found, device).map_err(|fault| refusal(fault, device.adapter()))?;
-        DxgiDuplication::new(device.clone(), duplication, white::nits(&self.name)).map_err(Refusal::Failed)
+        DxgiDuplication::new(device.clone(), duplication, win32::white_nits(&self.name))
+            .map_err(Refusal::Failed)
     }
 }
 
@@ -50,33 +51,26 @@ fn refusal(fault: Fault, adapter: &str) -> Refusal {
     if fault.is_device_gone() {
         return Refusal::Failed(fault.into_error(NAME, None));
     }
+    let says = |words: &str| fault.into_error(NAME, Some(words.to_owned()));
     match fault.code {
-        code::ACCESS_DENIED => Refusal::Denied(fault.into_error(
-            NAME,
-            Some(
-                "the desktop that is shown may not be captured: the computer is locked or asks for consent, or this \
-                 program runs in another session than the user's, as services do"
-                    .to_owned(),
-            ),
-        )),
+        code::ACCESS_DENIED => Refusal::Denied(says(DENIED)),
         // A remote session that nobody looks at, or the user's while another has the screen.
-        code::DISCONNECTED => Refusal::Denied(
-            fault.into_error(NAME, Some("the session is connected to no screen now".to_owned())),
-        ),
-        code::TOO_MANY => Refusal::Failed(fault.into_error(
-            NAME,
-            Some("four programs capture this screen already, the most that the system allows: end one".to_owned()),
-        )),
-        code::UNSUPPORTED => Refusal::Failed(fault.into_error(
-            NAME,
-            Some(format!(
-                "the screen hangs on the adapter {adapter}, and this program is made to run on another: choose that \
-                 one for it in Settings, System, Display, Graphics"
-            )),
-        )),
+        code::DISCONNECTED => Refusal::Denied(says("the session is connected to no screen now")),
+        code::TOO_MANY => Refusal::Failed(says(TOO_MANY)),
+        code::UNSUPPORTED => Refusal::Failed(says(&format!(
+            "the screen hangs on the adapter {adapter}, and this program is made to run on another: choose \
+             that one for it in Settings, System, Display, Graphics"
+        ))),
+        code::NO_INTERFACE | code::NOT_IMPLEMENTED => {
+            Refusal::Failed(says("this system cannot duplicate outputs, as Windows 8 and later can"))
+        }
         _ => Refusal::Failed(fault.into_error(NAME, None)),
     }
 }
+
+const DENIED: &str = "the desktop that is shown may not be captured: the computer is locked or asks for \
+                      consent, or this program runs in another session than the user's, as services do";
+const TOO_MANY: &str = "four programs capture this screen already, the most that the system allows: end one";
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,6 @@
 
 use std::time::Duration;
 
-use windows::Win32::Devices::Display::{
-    DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL, DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
-    DISPLAYCONFIG_DEVICE_INFO_HEADER, DISPLAYCONFIG_MODE_INFO, DISPLAYCONFIG_PATH_INFO,
-    DISPLAYCONFIG_SDR_WHITE_LEVEL, DISPLAYCONFIG_SOURCE_DEVICE_NAME, DisplayConfigGetDeviceInfo,
-    GetDisplayConfigBufferSizes, QDC_ONLY_ACTIVE_PATHS, QueryDisplayConfig,
-};
 use windows::Win32::Foundation::RECT;
 use windows::Win32::Graphics::Direct3D11::{D3D11_TEXTURE2D_DESC, ID3D11Texture2D};
 use windows::Win32::Graphics::Dxgi::Common::{
@@ -23,37 +17,39 @@ use windows::Win32::Graphics::Dxgi::{
 use windows::core::Interface;
 use yc_media::{Rect, Resolution};
 
+use super::NAME;
 use crate::backends::d3d11::{Device, Fault, Found, Staging, StoredFormat, code};
-use crate::duplication::{Duplication, Edges, Loss, Mode, NAME, News, PointerNews};
+use crate::duplication::{Duplication, Edges, Loss, Mode, News, PointerNews};
 use crate::picture::{PointerShape, Rotation, RowLayout};
 use crate::{CaptureError, CaptureErrorKind, clock};
 
-/// Asks for a duplication in BGRA, or in scRGB where the desktop is in HDR; in BGRA alone where the system is older
-/// than that choice (Windows 10, version 1703).
+/// Asks for a duplication in BGRA, or in scRGB where the desktop is in HDR; in BGRA alone where the system is
+/// older than that choice (Windows 10, version 1703).
 pub(super) fn duplicate(found: &Found, device: &Device) -> Result<IDXGIOutputDuplication, Fault> {
     let fault = |error: windows::core::Error| device.fault("duplicating the output", &error);
     let formats = [DXGI_FORMAT_B8G8R8A8_UNORM, DXGI_FORMAT_R16G16B16A16_FLOAT];
-    if let Ok(output) = found.output.cast::<IDXGIOutput5>() {
-        // SAFETY: the output and the device live, the device is of the output's adapter, and the flags are reserved.
-        let duplication = unsafe { output.DuplicateOutput1(device.device(), 0, &formats) };
-        match duplication.map_err(fault) {
-            Err(Fault {
-                code: code::INVALID_ARGUMENT | code::UNSUPPORTED | code::NO_INTERFACE,
-                reason: None,
-                ..
-            }) => {}
-            told => return told,
-        }
+    let newer = found.output.cast::<IDXGIOutput5>().and_then(|output| {
+        // SAFETY: both live, the device is of the output's adapter, and no flags are defined.
+        unsafe { output.DuplicateOutput1(device.device(), 0, &formats) }
+    });
+    match newer.map_err(fault) {
+        Err(fault) if OLDER.contains(&fault.code) && fault.reason.is_none() => {}
+        told => return told,
     }
-    let output: IDXGIOutput1 = found.output.cast().map_err(fault)?;
-    // SAFETY: as above.
-    unsafe { output.DuplicateOutput(device.device()) }.map_err(fault)
+    let older = found.output.cast::<IDXGIOutput1>().and_then(|output| {
+        // SAFETY: as above.
+        unsafe { output.DuplicateOutput(device.device()) }
+    });
+    older.map_err(fault)
 }
+
+/// What a system says that may duplicate outputs, but not in a choice of formats.
+const OLDER: [u32; 4] =
+    [code::INVALID_ARGUMENT, code::UNSUPPORTED, code::NO_INTERFACE, code::NOT_IMPLEMENTED];
 
 /// A duplication and the picture that is kept of it.
 ///
-/// The interfaces are Send: "DXGI is thread-safe for all API objects" that a capture uses, but one duplication is used
-/// on one thread at a time, as `&mut self` says.
+/// It is used by one thread at a time, as `&mut self` says.
 #[derive(Debug)]
 pub(super) struct DxgiDuplication {
     device: Device,
@@ -79,8 +75,8 @@ impl DxgiDuplication {
         let desc = unsafe { duplication.GetDesc() };
         let rotation = rotation(desc.Rotation);
         let upright = Resolution::new(desc.ModeDesc.Width, desc.ModeDesc.Height).map_err(out_of_bounds)?;
-        // The mode is told as the desktop sees it, and turned back it is as it is stored. If a system sees that
-        // differently, the first picture shows it.
+        // The mode is told as the desktop sees it, and turned back it is as it is stored. If a system sees
+        // that differently, the first picture shows it.
         let size = rotation.upright(upright);
         // What is told here in a format of its own is corrected by the first picture.
         let layout =
@@ -211,6 +207,8 @@ impl DxgiDuplication {
 }
 
 impl Duplication for DxgiDuplication {
+    const NAME: &'static str = NAME;
+
     type Staging = Staging;
     /// What [`FrameMemory::Gpu`](crate::FrameMemory::Gpu) promises.
     type Texture = ID3D11Texture2D;
@@ -227,7 +225,7 @@ impl Duplication for DxgiDuplication {
         let mut info = DXGI_OUTDUPL_FRAME_INFO::default();
         let mut resource = None;
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-        // SAFETY: the duplication lives, nothing of it is acquired, and both results are written before this returns.
+        // SAFETY: it lives, nothing of it is acquired, and both results are written before this returns.
         let told =
             unsafe { self.duplication.AcquireNextFrame(milliseconds, &raw mut info, &raw mut resource) };
         match told {
@@ -290,58 +288,6 @@ impl Duplication for DxgiDuplication {
         }
         Ok(())
     }
-}
-
-/// The `SDRWhiteLevel` of the output called `device`, if the system knows it.
-pub(super) fn white_level(device: &str) -> Option<u32> {
-    let (mut paths, mut modes) = (0, 0);
-    // SAFETY: both numbers are written before this returns.
-    let told = unsafe { GetDisplayConfigBufferSizes(QDC_ONLY_ACTIVE_PATHS, &raw mut paths, &raw mut modes) };
-    told.ok().ok()?;
-    let mut path = vec![DISPLAYCONFIG_PATH_INFO::default(); paths as usize];
-    let mut mode = vec![DISPLAYCONFIG_MODE_INFO::default(); modes as usize];
-    // SAFETY: both arrays have as many elements as is said, and the numbers of those that are used are written.
-    let told = unsafe {
-        QueryDisplayConfig(
-            QDC_ONLY_ACTIVE_PATHS,
-            &raw mut paths,
-            path.as_mut_ptr(),
-            &raw mut modes,
-            mode.as_mut_ptr(),
-            None,
-        )
-    };
-    told.ok().ok()?;
-    path.iter().take(paths as usize).find_map(|path| {
-        let mut source = DISPLAYCONFIG_SOURCE_DEVICE_NAME {
-            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
-                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
-                size: size_of::<DISPLAYCONFIG_SOURCE_DEVICE_NAME>() as u32,
-                adapterId: path.sourceInfo.adapterId,
-                id: path.sourceInfo.id,
-            },
-            ..Default::default()
-        };
-        // SAFETY: the header is that of a structure of the type and the size that it says.
-        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut source).cast()) };
-        let name = &source.viewGdiDeviceName;
-        let length = name.iter().position(|unit| *unit == 0).unwrap_or(name.len());
-        if told != 0 || String::from_utf16_lossy(&name[..length]) != device {
-            return None;
-        }
-        let mut white = DISPLAYCONFIG_SDR_WHITE_LEVEL {
-            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
-                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL,
-                size: size_of::<DISPLAYCONFIG_SDR_WHITE_LEVEL>() as u32,
-                adapterId: path.targetInfo.adapterId,
-                id: path.targetInfo.id,
-            },
-            ..Default::default()
-        };
-        // SAFETY: as above.
-        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut white).cast()) };
-        (told == 0).then_some(white.SDRWhiteLevel)
-    })
 }
 
 /// The shape that the system hands out. Its place is told by its corner, so its hot spot is 0, 0.

@@ -7,6 +7,7 @@ mod own;
 mod place;
 #[allow(unsafe_code)]
 mod sys;
+mod white;
 
 use std::sync::LazyLock;
 
@@ -18,6 +19,7 @@ pub(crate) use list::{Monitor, desktop, list, monitors};
 pub(crate) use own::OwnWindows;
 pub(crate) use place::{NoPlace, Place};
 pub(crate) use sys::{DpiAware, Mmcss, Window};
+pub(crate) use white::nits as white_nits;
 
 /// The backends to try first for `config`.
 pub(crate) fn order(config: &CaptureConfig) -> &'static [&'static str] {
@@ -37,6 +39,12 @@ pub(crate) fn other_adapter(monitor: &Monitor) -> Option<String> {
         return None;
     }
     adapters.find(|adapter| adapter.monitors.contains(&monitor.handle)).map(|adapter| adapter.name)
+}
+
+/// The monitor that most of `window` is on.
+pub(crate) fn monitor_of(window: Window) -> Option<Monitor> {
+    let handle = window.monitor();
+    monitors().into_iter().find(|monitor| monitor.handle == handle)
 }
 
 /// `None` for what is not on the desktop.

@@ -4,12 +4,18 @@ use std::ffi::c_void;
 use std::mem::size_of;
 
 use windows::Wdk::System::SystemServices::RtlGetVersion;
+use windows::Win32::Devices::Display::{
+    DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL, DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
+    DISPLAYCONFIG_DEVICE_INFO_HEADER, DISPLAYCONFIG_MODE_INFO, DISPLAYCONFIG_PATH_INFO,
+    DISPLAYCONFIG_SDR_WHITE_LEVEL, DISPLAYCONFIG_SOURCE_DEVICE_NAME, DisplayConfigGetDeviceInfo,
+    GetDisplayConfigBufferSizes, QDC_ONLY_ACTIVE_PATHS, QueryDisplayConfig,
+};
 use windows::Win32::Foundation::{CloseHandle, HANDLE, HWND, LPARAM, RECT};
 use windows::Win32::Graphics::Dwm::{DWMWA_CLOAKED, DWMWA_EXTENDED_FRAME_BOUNDS, DwmGetWindowAttribute};
 use windows::Win32::Graphics::Dxgi::{CreateDXGIFactory1, IDXGIFactory1};
 use windows::Win32::Graphics::Gdi::{
-    DISPLAY_DEVICEW, EnumDisplayDevicesW, EnumDisplayMonitors, GetMonitorInfoW, HDC, HMONITOR, MONITORINFO,
-    MONITORINFOEXW,
+    DISPLAY_DEVICEW, EnumDisplayDevicesW, EnumDisplayMonitors, GetMonitorInfoW, HDC, HMONITOR,
+    MONITOR_DEFAULTTONEAREST, MONITORINFO, MONITORINFOEXW, MonitorFromWindow,
 };
 use windows::Win32::System::SystemInformation::OSVERSIONINFOW;
 use windows::Win32::System::Threading::{
@@ -105,6 +111,57 @@ pub(super) fn adapters() -> Vec<AdapterFacts> {
     adapters
 }
 
+/// The `SDRWhiteLevel` of the output called `device`, if the system knows it.
+pub(super) fn white_level(device: &str) -> Option<u32> {
+    let (mut paths, mut modes) = (0, 0);
+    // SAFETY: both numbers are written before this returns.
+    let told = unsafe { GetDisplayConfigBufferSizes(QDC_ONLY_ACTIVE_PATHS, &raw mut paths, &raw mut modes) };
+    told.ok().ok()?;
+    let mut path = vec![DISPLAYCONFIG_PATH_INFO::default(); paths as usize];
+    let mut mode = vec![DISPLAYCONFIG_MODE_INFO::default(); modes as usize];
+    // SAFETY: both arrays have as many elements as is said, and the numbers of those that are used are
+    // written.
+    let told = unsafe {
+        QueryDisplayConfig(
+            QDC_ONLY_ACTIVE_PATHS,
+            &raw mut paths,
+            path.as_mut_ptr(),
+            &raw mut modes,
+            mode.as_mut_ptr(),
+            None,
+        )
+    };
+    told.ok().ok()?;
+    path.iter().take(paths as usize).find_map(|path| {
+        let mut source = DISPLAYCONFIG_SOURCE_DEVICE_NAME {
+            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
+                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SOURCE_NAME,
+                size: size_of::<DISPLAYCONFIG_SOURCE_DEVICE_NAME>() as u32,
+                adapterId: path.sourceInfo.adapterId,
+                id: path.sourceInfo.id,
+            },
+            ..Default::default()
+        };
+        // SAFETY: the header is that of a structure of the type and the size that it says.
+        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut source).cast()) };
+        if told != 0 || text(&source.viewGdiDeviceName) != device {
+            return None;
+        }
+        let mut white = DISPLAYCONFIG_SDR_WHITE_LEVEL {
+            header: DISPLAYCONFIG_DEVICE_INFO_HEADER {
+                r#type: DISPLAYCONFIG_DEVICE_INFO_GET_SDR_WHITE_LEVEL,
+                size: size_of::<DISPLAYCONFIG_SDR_WHITE_LEVEL>() as u32,
+                adapterId: path.targetInfo.adapterId,
+                id: path.targetInfo.id,
+            },
+            ..Default::default()
+        };
+        // SAFETY: as above.
+        let told = unsafe { DisplayConfigGetDeviceInfo((&raw mut white).cast()) };
+        (told == 0).then_some(white.SDRWhiteLevel)
+    })
+}
+
 /// All top-level windows, from the front to the back.
 pub(super) fn windows() -> Vec<u64> {
     unsafe extern "system" fn add(window: HWND, found: LPARAM) -> BOOL {
@@ -184,6 +241,12 @@ impl Window {
         // SAFETY: any value may be asked about; `rect` is written.
         unsafe { GetWindowRect(self.handle(), &mut rect) }.ok()?;
         area(rect)
+    }
+
+    /// The `HMONITOR` that most of it is on.
+    pub(super) fn monitor(self) -> isize {
+        // SAFETY: any value may be asked about.
+        unsafe { MonitorFromWindow(self.handle(), MONITOR_DEFAULTTONEAREST) }.0 as isize
     }
 
     pub(super) fn title(self) -> String {

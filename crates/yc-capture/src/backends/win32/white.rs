@@ -4,7 +4,7 @@ use super::sys;
 
 /// The brightness of white on the desktop of the output called `device`, in nits: what the user set for SDR
 /// content on an HDR display.
-pub(super) fn nits(device: &str) -> f32 {
+pub(crate) fn nits(device: &str) -> f32 {
     sys::white_level(device).map_or(SDR_NITS, from_level)
 }
 
