@@ -43,6 +43,7 @@ const OF_WINDOWS: &[&str] = &[
     "bcrypt.dll",
     "bcryptprimitives.dll",
     "combase.dll",
+    "coremessaging.dll",
     "d3d11.dll",
     "dwmapi.dll",
     "dxgi.dll",
