@@ -39,9 +39,11 @@ const LOAD_LIBRARY_SEARCH_SYSTEM32: u16 = 0x800;
 /// `vcruntime140.dll` and its like are in the system folder of machines that had them installed, and of no others.
 const OF_WINDOWS: &[&str] = &[
     "advapi32.dll",
+    "avrt.dll",
     "bcrypt.dll",
     "bcryptprimitives.dll",
     "combase.dll",
+    "coremessaging.dll",
     "d3d11.dll",
     "dwmapi.dll",
     "dxgi.dll",
@@ -51,6 +53,7 @@ const OF_WINDOWS: &[&str] = &[
     "ntdll.dll",
     "ole32.dll",
     "oleaut32.dll",
+    "rpcrt4.dll",
     "shcore.dll",
     "user32.dll",
     "userenv.dll",

@@ -37,11 +37,11 @@ mod tests {
         let found = sys::can_load("yc-planted.dll");
         std::fs::remove_file(&beside).unwrap();
         assert!(!found);
-        assert!(sys::can_load("avrt.dll"));
+        assert!(sys::can_load("version.dll"));
     }
 
-    /// One that no program of ours is linked with: it is not loaded yet.
+    /// One that no program of ours is linked with, and whose name is often used for planting.
     fn system_library() -> std::path::PathBuf {
-        std::path::Path::new(&std::env::var_os("SystemRoot").unwrap()).join("System32/avrt.dll")
+        std::path::Path::new(&std::env::var_os("SystemRoot").unwrap()).join("System32/version.dll")
     }
 }
