@@ -29,14 +29,16 @@
 //! | backend | platform | captures | frames | cursor | what changed |
 //! | --- | --- | --- | --- | --- | --- |
 //! | `x11` | Linux | screen, monitor, window, region | CPU, BGRA: the memory that the display server wrote | drawn in, or left out | the bounding rectangle, from the server |
+//! | `wgc` | Windows 10, version 1903, and later | a monitor, a window, a region of one monitor | CPU, BGRA: the memory that the GPU copied to; GPU where wished and the desktop is not in HDR | drawn in, or left out, by the system | the bounding rectangle, from the system where it tells (Windows 11, version 24H2), else as `gdi` |
 //! | `dxgi` | Windows | a monitor, a region of one | CPU, BGRA: the memory that the GPU copied to; GPU where wished and nothing is to be drawn, turned or brought from HDR | drawn in, or left out | the bounding rectangle, from the system |
+//! | `gdi` | Windows | screen, monitor, window, region | CPU, BGRA: the memory that GDI drew to | drawn in, or left out | the bounding rectangle of the 64×64 squares that differ |
 //! | `synthetic` | all | the built-in moving desktop | CPU, BGRA | none | the bounding rectangle |
 //! | `replay` | all | recordings: Y4M, raw BGRA | CPU, I420 or BGRA | none | not known |
 //!
 //! # Time
 //!
-//! All frames are stamped by one [`clock`], when the picture is asked of the source; those of `dxgi` by when the
-//! system drew it.
+//! All frames are stamped by one [`clock`], when the picture is asked of the source; those of `wgc` and
+//! `dxgi` by when the system drew it.
 //!
 //! | platform | clock |
 //! | --- | --- |

@@ -16,9 +16,10 @@ use yc_media::{FrameRate, Resolution};
 #[test]
 fn every_backend_is_checked_somewhere() {
     for entry in ENABLED {
-        // Only a Windows machine can duplicate outputs: scripts play one to dxgi's session, in src/duplication.
+        // Only a Windows machine has what wgc and dxgi capture by: scripts play it to their session, in
+        // src/duplication.
         assert!(
-            matches!(entry.name, "synthetic" | "replay" | "x11" | "dxgi"),
+            matches!(entry.name, "synthetic" | "replay" | "x11" | "gdi" | "wgc" | "dxgi"),
             "{} is in no contract test: add it here, or in a target that starts a desktop for it",
             entry.name
         );

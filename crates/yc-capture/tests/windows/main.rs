@@ -1,12 +1,13 @@
-//! What captures of a Windows desktop leave behind, with the desktop that the tests run on.
+//! What captures of a Windows desktop show and leave behind, with the desktop that the tests run on.
 
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "the contract is checked in other targets")]
 mod common;
 mod cycles;
+mod desktop;
+mod pictures;
 #[allow(unsafe_code)]
 mod sys;
 #[path = "../../examples/desktop/win32/sys.rs"]

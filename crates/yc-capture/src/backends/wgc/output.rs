@@ -292,3 +292,55 @@ impl Duplication for WgcDuplication {
 fn broken(fault: Fault) -> Loss {
     Loss::Broken(fault.into_error(NAME, None))
 }
+
+#[cfg(test)]
+mod tests {
+    use windows::core::{Error, HRESULT};
+
+    use super::*;
+
+    fn refusal(code: u32) -> CaptureError {
+        let told = ApiError::WindowsError(Error::from_hresult(HRESULT(code as i32)));
+        refused(&Item::new(Raw::Monitor(0)), &GraphicsCaptureApiError::GraphicsCaptureApiError(told))
+    }
+
+    #[test]
+    fn a_service_that_is_switched_off_is_named_with_what_to_do() {
+        for code in [code::SERVICE_DISABLED, code::NO_SERVICE] {
+            let error = refusal(code);
+            assert_eq!(error.kind(), CaptureErrorKind::Unsupported);
+            let text = error.to_string();
+            assert!(text.contains("Capture Service") && text.contains("services.msc"), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_refusals_keep_their_code() {
+        assert_eq!(refusal(code::ACCESS_DENIED).kind(), CaptureErrorKind::PermissionDenied);
+        assert_eq!(refusal(code::DEVICE_REMOVED).kind(), CaptureErrorKind::DeviceLost);
+        assert_eq!(refusal(code::INVALID_ARGUMENT).kind(), CaptureErrorKind::Unsupported);
+        let error = refusal(0x8000_ffff);
+        assert_eq!(error.kind(), CaptureErrorKind::Failed);
+        assert!(error.to_string().contains("0x8000ffff"), "{error}");
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_made_tells_why() {
+        // Wine has no such class, and a Windows no such monitor.
+        let item = Item::new(Raw::Monitor(0));
+        assert!(item.outcome().is_none());
+        assert!(windows_capture::settings::GraphicsCaptureItemType::try_from(item.clone()).is_err());
+        assert!(item.outcome().is_some_and(|outcome| outcome.is_err()));
+        let error = refused(&item, &GraphicsCaptureApiError::ItemConvertFailed);
+        assert!(error.to_string().contains("0x"), "{error}");
+    }
+
+    #[test]
+    fn a_window_that_is_gone_ends_and_a_monitor_that_is_gone_is_waited_for() {
+        let wishes = Wishes::none();
+        let mut output = WgcOutput::new(Source::Window(Window::new(0x7fff_fff0)), wishes);
+        assert!(matches!(output.duplicate(), Err(Refusal::Ended(EndReason::WindowClosed))));
+        let mut output = WgcOutput::new(Source::Monitor("no such monitor".to_owned()), wishes);
+        assert!(matches!(output.duplicate(), Err(Refusal::Gone(_))));
+    }
+}

@@ -86,6 +86,12 @@ impl Wishes {
         Self::choose(config.cursor, config.frame_rate, supported, hdr.then_some(white))
     }
 
+    /// For tests that start nothing.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self::choose(true, FrameRate::new(30).expect("30 is inside 1 to 240"), Supported::default(), None)
+    }
+
     fn choose(cursor: bool, rate: FrameRate, supported: Supported, white: Option<f32>) -> Self {
         Self {
             cursor: match (supported.cursor, cursor) {
