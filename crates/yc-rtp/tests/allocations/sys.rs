@@ -7,6 +7,7 @@ use std::cell::Cell;
 pub(crate) struct Counting;
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "it is const, which clippy does not see on Windows")]
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 

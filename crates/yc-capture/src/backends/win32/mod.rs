@@ -23,12 +23,25 @@ pub(crate) use white::nits as white_nits;
 
 /// The backends to try first for `config`.
 pub(crate) fn order(config: &CaptureConfig) -> &'static [&'static str] {
-    choice(config).map_or(&[], |choice| choice.order)
+    Place::find(&config.target).map_or(&[], |place| choice(&place).order)
 }
 
-/// Why they are tried in this order.
+/// Why they are tried in this order, and by which adapter the source is shown.
 pub(crate) fn why(config: &CaptureConfig) -> Option<String> {
-    choice(config).map(|choice| choice.why.to_owned())
+    let place = Place::find(&config.target).ok()?;
+    let why = choice(&place).why;
+    let monitor = match place {
+        Place::Window(window) => monitor_of(window),
+        Place::Monitor { monitor, .. } => Some(monitor),
+        Place::Desktop(_) => None,
+    };
+    let on = |monitor: Monitor| {
+        sys::adapters().into_iter().find(|adapter| adapter.monitors.contains(&monitor.handle))
+    };
+    Some(match monitor.and_then(on) {
+        Some(adapter) => format!("{why} (shown by {})", adapter.name),
+        None => why.to_owned(),
+    })
 }
 
 /// The name of the adapter that `monitor` hangs on, if it is not the one that Direct3D takes by default.
@@ -47,15 +60,14 @@ pub(crate) fn monitor_of(window: Window) -> Option<Monitor> {
     monitors().into_iter().find(|monitor| monitor.handle == handle)
 }
 
-/// `None` for what is not on the desktop.
-fn choice(config: &CaptureConfig) -> Option<Choice> {
+fn choice(place: &Place) -> Choice {
     static BUILD: LazyLock<u32> = LazyLock::new(sys::build);
-    let wanted = match Place::find(&config.target).ok()? {
+    let wanted = match place {
         Place::Window(_) => Wanted::Window,
         Place::Monitor { monitor, .. } => {
-            Wanted::Monitor { default_adapter: other_adapter(&monitor).is_none() }
+            Wanted::Monitor { default_adapter: other_adapter(monitor).is_none() }
         }
         Place::Desktop(_) => Wanted::SeveralMonitors,
     };
-    Some(choice::choose(wanted, *BUILD))
+    choice::choose(wanted, *BUILD)
 }
