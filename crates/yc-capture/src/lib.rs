@@ -86,5 +86,5 @@ pub use backend::{CaptureBackend, CaptureEvent, CaptureInfo, CaptureSink, EndRea
 pub use backends::{CaptureEntry, ENABLED};
 pub use config::{CaptureConfig, FrameMemory};
 pub use error::{CaptureError, CaptureErrorKind};
-pub use registry::{Opened, candidates, list_sources, most_telling, open};
+pub use registry::{Opened, candidates, list_sources, most_telling, open, open_for_one_picture};
 pub use target::{CaptureSource, CaptureTarget, SourceKind};

@@ -28,7 +28,11 @@ pub fn list_sources() -> (Vec<CaptureSource>, Vec<CaptureError>) {
 /// The backends of [`ENABLED`] in the order in which they are tried for `config`: its own, but where the system
 /// and the source decide which is best.
 pub fn candidates(config: &CaptureConfig) -> Vec<&'static CaptureEntry> {
-    let first = backends::order(config);
+    with_first(backends::order(config))
+}
+
+/// All backends, those called `first` before the others.
+fn with_first(first: &[&str]) -> Vec<&'static CaptureEntry> {
     let rank = |entry: &CaptureEntry| first.iter().position(|name| *name == entry.name);
     let mut entries: Vec<_> = ENABLED.iter().collect();
     // Stable: those that are not named keep their order, behind those that are.
@@ -43,8 +47,25 @@ pub fn candidates(config: &CaptureConfig) -> Vec<&'static CaptureEntry> {
 /// If none can: the most telling of their reasons, that is the first that is not
 /// [`CaptureErrorKind::Unsupported`].
 pub fn open(config: &CaptureConfig) -> Result<Opened, CaptureError> {
+    open_first(candidates(config), config)
+}
+
+/// As [`open`], for one picture, such as a thumbnail: with a backend that begins at once and draws no border around
+/// what it captures, where there is one.
+///
+/// # Errors
+///
+/// Those of [`open`].
+pub fn open_for_one_picture(config: &CaptureConfig) -> Result<Opened, CaptureError> {
+    open_first(with_first(backends::FOR_ONE_PICTURE), config)
+}
+
+fn open_first(
+    candidates: Vec<&'static CaptureEntry>,
+    config: &CaptureConfig,
+) -> Result<Opened, CaptureError> {
     let mut why_not = Vec::new();
-    for entry in candidates(config) {
+    for entry in candidates {
         match (entry.open)(config) {
             Ok(backend) => return Ok(Opened { backend, why_not }),
             Err(error) => why_not.push(error),

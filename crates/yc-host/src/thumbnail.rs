@@ -26,10 +26,10 @@ pub(crate) fn take(
 }
 
 fn first_frame(config: CaptureConfig, deadline: Duration) -> Result<VideoFrame, HostError> {
-    let mut capture = yc_capture::open(&config)?.backend;
+    let mut capture = yc_capture::open_for_one_picture(&config)?.backend;
     let (first, told) = mpsc::sync_channel(1);
     capture.start(Box::new(move |event| {
-        if !matches!(event, CaptureEvent::Resized(_) | CaptureEvent::Resumed) {
+        if !matches!(event, CaptureEvent::Resized(_) | CaptureEvent::Resumed | CaptureEvent::Blank(_)) {
             // One is enough.
             let _ = first.try_send(event);
         }

@@ -44,6 +44,9 @@ pub const ENABLED: &[CaptureEntry] = &[
     replay::ENTRY,
 ];
 
+/// The backends to try first for one picture: they begin at once, and draw nothing around what they capture.
+pub(crate) const FOR_ONE_PICTURE: &[&str] = &["gdi"];
+
 /// The backends to try first for `config`, where that depends on more than the list.
 #[cfg(not(windows))]
 pub(crate) fn order(_config: &CaptureConfig) -> &'static [&'static str] {

@@ -63,6 +63,15 @@ fn every_kind_of_source_is_exact_to_the_pixel() {
 }
 
 #[test]
+fn one_picture_is_taken_by_gdi_before_others_are_asked() {
+    for target in [CaptureTarget::Screen, CaptureTarget::Monitor(0)] {
+        let opened = yc_capture::open_for_one_picture(&CaptureConfig::new(target)).unwrap();
+        assert_eq!(opened.backend.info().backend, "gdi");
+        assert!(opened.why_not.is_empty(), "{:?}", opened.why_not);
+    }
+}
+
+#[test]
 fn a_window_that_is_closed_ends_its_capture() {
     alone("pictures::a_window_that_is_closed_ends_its_capture", || {
         let shown = Shown::open(Show::Still);
@@ -77,6 +86,8 @@ fn a_window_that_is_closed_ends_its_capture() {
             end = events.recv_timeout(WAIT).unwrap();
         }
         assert!(matches!(end, CaptureEvent::Ended(EndReason::WindowClosed)), "{end:?}");
+        let error = yc_capture::open_for_one_picture(&CaptureConfig::new(target.clone())).unwrap_err();
+        assert_eq!(error.kind(), CaptureErrorKind::NotFound, "{error}");
         let error = yc_capture::open(&CaptureConfig::new(target)).unwrap_err();
         assert_eq!(error.kind(), CaptureErrorKind::NotFound, "{error}");
     });

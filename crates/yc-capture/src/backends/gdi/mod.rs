@@ -4,7 +4,7 @@
 //! shows nothing new is not delivered. The frame is the memory that GDI drew to.
 //!
 //! A window is read from its device context, which has it also where others cover it. What a GPU draws into a window
-//! is not in there: a window that stays black is printed by the compositor instead, which costs more.
+//! is not in there: a window that is black is printed by the compositor instead, which costs more.
 
 mod pictures;
 mod session;

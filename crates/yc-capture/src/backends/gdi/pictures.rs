@@ -78,27 +78,35 @@ impl Pictures {
         let (canvas, ()) = slot.parts();
         let time = clock::now();
         match view.window {
-            Some(window) if self.printing => self.painter.print(canvas, window)?,
+            // A program that does not answer draws nothing new either.
+            Some(window) if self.printing => {
+                if self.painter.print(canvas, window).is_err() {
+                    return Ok(Taken::default());
+                }
+            }
             _ => self.painter.copy(canvas, view)?,
         }
-        let mut is_black = is_blank(rows(canvas, size));
-        let told = self.blank.look(is_black);
-        if let (Some(true), Some(window)) = (told, view.window)
+        let first = self.delivered.is_none();
+        let is_black = is_blank(rows(canvas, size));
+        let mut blank = self.blank.look(is_black);
+        if let Some(window) = view.window
             && !self.printing
+            && is_black
+            && (first || blank == Some(true))
         {
             // What a GPU draws is not in the window's context; the compositor has it.
-            self.painter.print(canvas, window)?;
-            is_black = is_blank(rows(canvas, size));
-            self.printing = !is_black;
+            match self.painter.print(canvas, window) {
+                Ok(()) => self.printing = !is_blank(rows(canvas, size)),
+                Err(_) => self.painter.copy(canvas, view)?,
+            }
+            if self.printing {
+                (self.blank, blank) = (BlankWatch::default(), None);
+            }
         }
-        let blank =
-            if self.printing && told == Some(true) { self.blank.look(is_black).and(None) } else { told };
-
         let mut changed = self.changes.look(rows(canvas, size), size.rect());
         if let Some(pointer) = &mut self.pointer {
             changed = changed.union(pointer.look(view.origin, size));
         }
-        let first = self.delivered.is_none();
         if changed.is_empty() && !wanted && !first {
             return Ok(Taken { frame: None, blank });
         }
