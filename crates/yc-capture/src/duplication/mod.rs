@@ -130,6 +130,16 @@ pub(crate) struct News {
     pub(crate) shape: Option<PointerShape>,
 }
 
+impl News {
+    /// Forgets all of it, but keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.presented = None;
+        self.changed.clear();
+        self.pointer = None;
+        self.shape = None;
+    }
+}
+
 /// Where the pointer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PointerNews {

@@ -218,10 +218,7 @@ impl Duplication for DxgiDuplication {
     }
 
     fn acquire(&mut self, timeout: Duration, news: &mut News) -> Result<bool, Loss> {
-        news.presented = None;
-        news.changed.clear();
-        news.pointer = None;
-        news.shape = None;
+        news.clear();
         let mut info = DXGI_OUTDUPL_FRAME_INFO::default();
         let mut resource = None;
         let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);

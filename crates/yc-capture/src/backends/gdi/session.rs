@@ -8,7 +8,7 @@ use super::NAME;
 use super::pictures::Pictures;
 use super::source::{Source, Status, View};
 use super::sys;
-use crate::backends::win32::{DpiAware, Mmcss, OwnWindows};
+use crate::backends::win32::{self, DpiAware};
 use crate::control::{Control, Wake};
 use crate::pace::Pace;
 use crate::{
@@ -23,9 +23,10 @@ pub(super) struct Session {
     size: Resolution,
 }
 
-impl Session {
-    /// Finds the source.
-    pub(super) fn open(config: &CaptureConfig) -> Result<Self, CaptureError> {
+impl win32::Session for Session {
+    const THREAD: &'static str = "yc-gdi";
+
+    fn open(config: &CaptureConfig) -> Result<Self, CaptureError> {
         let _pixels = DpiAware::enter();
         let source = Source::find(&config.target)?;
         let size = match source.status()? {
@@ -38,15 +39,8 @@ impl Session {
         Ok(Self { config: config.clone(), source, size })
     }
 
-    pub(super) fn size(&self) -> Resolution {
-        self.size
-    }
-
-    /// Delivers events until the source ends, the capture breaks or is stopped.
-    pub(super) fn run(self, control: &Control, mut sink: CaptureSink) {
+    fn run(self, control: &Control, mut sink: CaptureSink) {
         let _pixels = DpiAware::enter();
-        let _scheduling = self.config.high_priority.then(Mmcss::enter).flatten();
-        let _own_windows = (!self.config.own_windows).then(OwnWindows::exclude);
         let last = match self.capture(control, &mut sink) {
             Ok(Some(reason)) => CaptureEvent::Ended(reason),
             Ok(None) => return,
@@ -55,6 +49,12 @@ impl Session {
         if !control.stopping() {
             sink(last);
         }
+    }
+}
+
+impl Session {
+    pub(super) fn size(&self) -> Resolution {
+        self.size
     }
 
     /// `None` if it was stopped.

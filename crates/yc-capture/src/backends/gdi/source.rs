@@ -3,7 +3,7 @@
 use yc_media::{Rect, Resolution};
 
 use super::NAME;
-use crate::backends::win32::{self, Area, NoPlace, Place, Window};
+use crate::backends::win32::{self, Area, Place, Window};
 use crate::{CaptureError, CaptureErrorKind, CaptureTarget, EndReason};
 
 /// One source.
@@ -41,14 +41,8 @@ pub(super) struct View {
 impl Source {
     /// Finds what `target` names.
     pub(super) fn find(target: &CaptureTarget) -> Result<Self, CaptureError> {
-        let place = Place::find(target).map_err(|error| {
-            let kind = match error {
-                NoPlace::OtherKind(_) => CaptureErrorKind::Unsupported,
-                NoPlace::OutsideDesktop { .. } => CaptureErrorKind::InvalidInput,
-                _ => CaptureErrorKind::NotFound,
-            };
-            CaptureError::new(kind, NAME, "looking for the source").with_source(error)
-        })?;
+        let place = Place::find(target)
+            .map_err(|why| CaptureError::new(why.kind(), NAME, "looking for the source").with_source(why))?;
         Ok(match (target, place) {
             (_, Place::Window(window)) => Self::Window(window),
             (CaptureTarget::Monitor(_), Place::Monitor { monitor, .. }) => Self::Monitor(monitor.device),

@@ -10,17 +10,13 @@ mod item;
 mod output;
 mod wishes;
 
-use std::sync::Arc;
-
-use yc_media::FrameRate;
-
 use super::CaptureEntry;
-use super::win32::{self, Mmcss, OwnWindows, Place};
-use crate::control::{Control, Worker};
+use super::win32::{self, Place};
+use crate::control::Control;
 use crate::duplication::Options;
 use crate::{
     CaptureBackend, CaptureConfig, CaptureError, CaptureErrorKind, CaptureInfo, CaptureSink, CaptureSource,
-    CaptureTarget, FrameMemory, clock,
+    FrameMemory, clock,
 };
 use output::{Source, WgcOutput};
 use wishes::{Supported, Wishes};
@@ -32,15 +28,6 @@ const NAME: &str = "wgc";
 
 type Session = crate::duplication::Session<WgcOutput>;
 
-#[derive(Debug)]
-struct WgcCapture {
-    info: CaptureInfo,
-    config: CaptureConfig,
-    /// Opened with the capture, for its first start.
-    session: Option<Session>,
-    running: Option<(Arc<Control>, Worker)>,
-}
-
 /// GDI lists for all backends of Windows.
 fn list() -> Result<Vec<CaptureSource>, CaptureError> {
     Ok(Vec::new())
@@ -51,23 +38,14 @@ fn open(config: &CaptureConfig) -> Result<Box<dyn CaptureBackend>, CaptureError>
     let mut info = CaptureInfo::new(NAME, session.size(), clock::NAME);
     info.why = win32::why(config);
     info.note = note;
-    Ok(Box::new(WgcCapture { info, config: config.clone(), session: Some(session), running: None }))
+    Ok(Box::new(win32::Capture::new(info, config, Some(session))))
 }
 
 /// Finds the source and begins to capture it. Also tells what is not as good as it could be.
 fn open_session(config: &CaptureConfig) -> Result<(Session, Option<String>), CaptureError> {
     let doing = "looking for the source";
     let error = |kind| CaptureError::new(kind, NAME, doing);
-    let place = Place::find(&config.target).map_err(|why| {
-        let kind = match config.target {
-            CaptureTarget::Window(_) | CaptureTarget::Monitor(_) | CaptureTarget::Screen => {
-                CaptureErrorKind::NotFound
-            }
-            CaptureTarget::Region(_) => CaptureErrorKind::InvalidInput,
-            _ => CaptureErrorKind::Unsupported,
-        };
-        error(kind).with_source(why)
-    })?;
+    let place = Place::find(&config.target).map_err(|why| error(why.kind()).with_source(why))?;
     let supported = Supported::here()?;
     let mut notes = Vec::new();
     let (source, monitor, area) = match place {
@@ -101,48 +79,15 @@ fn open_session(config: &CaptureConfig) -> Result<(Session, Option<String>), Cap
     Ok((session, (!notes.is_empty()).then(|| notes.join("; "))))
 }
 
-impl CaptureBackend for WgcCapture {
-    fn info(&self) -> &CaptureInfo {
-        &self.info
+impl win32::Session for Session {
+    const THREAD: &'static str = "yc-wgc";
+
+    fn open(config: &CaptureConfig) -> Result<Self, CaptureError> {
+        open_session(config).map(|(session, _)| session)
     }
 
-    fn start(&mut self, sink: CaptureSink) -> Result<(), CaptureError> {
-        if self.running.as_ref().is_some_and(|(_, worker)| worker.is_running()) {
-            return Err(CaptureError::already_running(NAME));
-        }
-        self.running = None;
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => open_session(&self.config)?.0,
-        };
-        let control = Arc::new(Control::new(self.config.frame_rate));
-        let thread_control = Arc::clone(&control);
-        let (priority, own_windows) = (self.config.high_priority, self.config.own_windows);
-        let worker = Worker::spawn("yc-wgc", Arc::clone(&control), move || {
-            let _scheduling = priority.then(Mmcss::enter).flatten();
-            let _own_windows = (!own_windows).then(OwnWindows::exclude);
-            session.run(&thread_control, sink);
-        })
-        .map_err(|error| CaptureError::no_thread(NAME, error))?;
-        self.running = Some((control, worker));
-        Ok(())
-    }
-
-    fn set_frame_rate(&mut self, rate: FrameRate) {
-        self.config.frame_rate = rate;
-        if let Some((control, _)) = &self.running {
-            control.set_rate(rate);
-        }
-    }
-
-    fn request_frame(&mut self) {
-        if let Some((control, _)) = &self.running {
-            control.request_frame();
-        }
-    }
-
-    fn stop(&mut self) {
-        self.running = None;
+    fn run(self, control: &Control, sink: CaptureSink) {
+        Self::run(self, control, sink);
     }
 }
 

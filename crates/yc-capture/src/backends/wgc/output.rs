@@ -224,10 +224,7 @@ impl Duplication for WgcDuplication {
     }
 
     fn acquire(&mut self, timeout: Duration, news: &mut News) -> Result<bool, Loss> {
-        news.presented = None;
-        news.changed.clear();
-        news.pointer = None;
-        news.shape = None;
+        news.clear();
         if self.window.is_some_and(|window| !is_shown(window)) {
             return Err(Loss::Access);
         }

@@ -5,7 +5,7 @@ use yc_media::Rect;
 use super::area::Area;
 use super::list::{Monitor, desktop, monitors};
 use super::sys::Window;
-use crate::CaptureTarget;
+use crate::{CaptureErrorKind, CaptureTarget};
 
 /// A source on the desktop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,17 @@ pub(crate) enum NoPlace {
     NoSuchWindow(u64),
     #[error("{region} is not inside the desktop, {width}x{height}+0+0")]
     OutsideDesktop { region: String, width: u32, height: u32 },
+}
+
+impl NoPlace {
+    /// What the caller can do.
+    pub(crate) fn kind(&self) -> CaptureErrorKind {
+        match self {
+            Self::OtherKind(_) => CaptureErrorKind::Unsupported,
+            Self::OutsideDesktop { .. } => CaptureErrorKind::InvalidInput,
+            Self::NoMonitor | Self::NoSuchMonitor(..) | Self::NoSuchWindow(_) => CaptureErrorKind::NotFound,
+        }
+    }
 }
 
 impl Place {
