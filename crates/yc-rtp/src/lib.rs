@@ -80,7 +80,7 @@
 //! | PLI, FIR | | [`FeedbackEvent::KeyframeWanted`], repeats of a FIR left out |
 //! | NACK | | [`FeedbackEvent::Nack`] |
 //! | REMB | | [`FeedbackEvent::MaxBitrate`] |
-//! | transport-cc | | counted |
+//! | transport-cc | [`TransportFeedback::append_to`], for simulated receivers | [`FeedbackEvent::TransportFeedback`] |
 //!
 //! There are no Cargo features; every platform is the same.
 #![forbid(unsafe_code)]
@@ -104,4 +104,5 @@ pub use packet::{RtpHeader, RtpPacket};
 pub use packetizer::RtpPacketizer;
 pub use params::{CodecParams, ExtensionKind, RtpExtension, RtxParams, StreamParams};
 pub use payload::RtpPayload;
+pub use rtcp::{ArrivalTime, TransportFeedback};
 pub use stream::{RtpStream, SentCounters};
