@@ -21,12 +21,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod encoder;
 mod histogram;
 mod loss;
 mod path;
 mod profile;
 mod random;
+mod receiver;
+mod run;
+mod score;
+pub mod table;
+mod trace;
 
+pub use encoder::{Encoder, FrameMark, ModelFrame};
 pub use histogram::DelayHistogram;
 pub use loss::Loss;
 pub use path::{
@@ -35,3 +42,7 @@ pub use path::{
 };
 pub use profile::{PROFILES, Profile};
 pub use random::Random;
+pub use receiver::{Receiver, ReceiverStats, Shown};
+pub use run::{FrameRecord, Record, RunError, Scenario};
+pub use score::Score;
+pub use trace::{ScreenChange, TRACES, Trace};

@@ -1,0 +1,80 @@
+//! Scores as text.
+
+use std::fmt::Write;
+
+use crate::Score;
+
+/// One line a run, columns aligned.
+pub fn scores(scores: &[Score]) -> String {
+    let columns: [Column; 20] = [
+        ("profile", |score| score.profile.to_owned()),
+        ("trace", |score| score.trace.to_owned()),
+        ("seed", |score| score.seed.to_string()),
+        ("first ms", |score| optional(score.first_picture_ms)),
+        ("sharp ms", |score| optional(score.sharp_ms)),
+        ("slide ms", |score| optional(score.slide_sharp_ms)),
+        ("freezes", |score| score.freezes.to_string()),
+        ("frozen ms", |score| whole(score.frozen_ms)),
+        ("quality", |score| format!("{:.2}", score.quality)),
+        ("used %", |score| optional(score.utilisation.map(|share| share * 100.0))),
+        ("rise ms", |score| optional(score.rise_ms)),
+        ("recover ms", |score| optional(score.recovery_ms)),
+        ("over %", |score| whole(score.overshoot * 100.0)),
+        ("queue p50/p95", |score| format!("{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms)),
+        ("latency p50/p95", |score| format!("{:.0}/{:.0}", score.latency_p50_ms, score.latency_p95_ms)),
+        ("target/sent kbps", |score| format!("{:.0}/{:.0}", score.target_kbps, score.sent_kbps)),
+        ("keys", |score| score.keyframes.to_string()),
+        ("again/recov", |score| format!("{}/{}", score.retransmitted, score.recovered)),
+        ("lost %", |score| format!("{:.1}", score.lost * 100.0)),
+        ("full drops", |score| score.queue_drops.to_string()),
+    ];
+    let rows: Vec<Vec<String>> =
+        scores.iter().map(|score| columns.iter().map(|(_, cell)| cell(score)).collect()).collect();
+    aligned(&columns.map(|(name, _)| name), &rows)
+}
+
+/// A head, and what stands below it.
+type Column = (&'static str, fn(&Score) -> String);
+
+/// `rows` below `heads` as a Markdown table: names to the left in the first two columns, numbers to the right.
+pub(crate) fn aligned(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].len());
+        cells.chain([heads[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut text = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        for (column, cell) in cells.enumerate() {
+            let _ = match column {
+                0 | 1 => write!(text, "| {cell:<width$} ", width = widths[column]),
+                _ => write!(text, "| {cell:>width$} ", width = widths[column]),
+            };
+        }
+        text.push_str("|\n");
+    };
+    line(&mut heads.iter().copied());
+    let rules: Vec<String> = widths
+        .iter()
+        .enumerate()
+        .map(
+            |(column, width)| {
+                if column < 2 { "-".repeat(*width) } else { format!("{}:", "-".repeat(width - 1)) }
+            },
+        )
+        .collect();
+    line(&mut rules.iter().map(String::as_str));
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// The number without its fraction, or a dash.
+pub(crate) fn optional(number: Option<f64>) -> String {
+    number.map_or_else(|| "-".to_owned(), whole)
+}
+
+pub(crate) fn whole(number: f64) -> String {
+    format!("{number:.0}")
+}
