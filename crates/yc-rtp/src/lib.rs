@@ -88,6 +88,7 @@
 mod error;
 pub mod extension;
 mod feedback;
+mod history;
 mod ntp;
 mod packet;
 pub mod packetizer;
@@ -99,6 +100,7 @@ mod stream;
 pub use error::{ExtensionError, PacketizeError, ParamsError, RtcpError, RtpParseError};
 pub use extension::HeaderExtensions;
 pub use feedback::FeedbackEvent;
+pub use history::{HistoryLimits, NotSent, SentHistory};
 pub use ntp::NtpTime;
 pub use packet::{RtpHeader, RtpPacket};
 pub use packetizer::RtpPacketizer;
