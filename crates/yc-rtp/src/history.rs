@@ -100,7 +100,8 @@ impl SentHistory {
 
     /// Keeps `packet`, which left for the first time at `now`.
     ///
-    /// Packets may come out of order; one that is older than all that are kept is not kept.
+    /// Packets may come out of order; one that is older than all that are kept, or half a cycle of sequence
+    /// numbers away from them, is not kept.
     pub fn insert(&mut self, now: CaptureTime, packet: RtpPacket) {
         let sequence = packet.header.sequence;
         let next = self.first.wrapping_add(self.places.len() as u16);
