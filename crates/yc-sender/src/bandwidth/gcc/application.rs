@@ -65,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn half_the_estimate_is_limited_and_all_of_it_is_not() {
+    fn a_fifth_of_the_estimate_is_limited_and_all_of_it_is_not() {
         let mut state = ApplicationLimited::default();
         assert!(!send(&mut state, 0, 2_500));
-        assert!(send(&mut state, 1_000, 1_000));
+        assert!(send(&mut state, 1_000, 500));
         assert!(send(&mut state, 2_000, 1_700), "not until the budget is overspent");
         assert!(!send(&mut state, 3_000, 2_900));
     }

@@ -90,14 +90,15 @@ impl LossControl {
     ) -> LossVerdict {
         self.last = self.loss();
         if let Some(experiment) = self.experiment {
-            return self.conclude(now, experiment, rate);
+            return self.conclude(now, experiment, rate, throughput);
         }
         if let Some(policer) = &self.policer
             && rate > policer.rate * GONE
         {
             self.policer = None;
         }
-        let verdict = if !self.significant() {
+        let known = self.policer.as_ref().is_some_and(|policer| rate > policer.rate * 1.02);
+        let verdict = if !self.significant(if known { BORNE_OF_POLICER } else { BORNE }) {
             LossVerdict::Bear
         } else if queued {
             self.count_from(now);
@@ -116,13 +117,19 @@ impl LossControl {
     }
 
     /// More than is borne, and not by chance: by 2.5 standard deviations of as many throws of a coin.
-    fn significant(&self) -> bool {
-        let borne = (self.inherent + BORNE).min(0.9);
+    fn significant(&self, borne: f64) -> bool {
+        let borne = (self.inherent + borne).min(0.9);
         let chance = (self.packets * borne * (1.0 - borne)).sqrt();
         self.packets >= FEWEST && self.lost > self.packets * borne + 2.5 * chance
     }
 
-    fn conclude(&mut self, now: CaptureTime, experiment: Experiment, rate: f64) -> LossVerdict {
+    fn conclude(
+        &mut self,
+        now: CaptureTime,
+        experiment: Experiment,
+        rate: f64,
+        throughput: f64,
+    ) -> LossVerdict {
         let long = now.saturating_since(experiment.began) > LONG_EXPERIMENT;
         if self.packets < ENOUGH && !(long && self.packets >= FEWEST) {
             // Nothing is sent that could tell.
@@ -131,15 +138,21 @@ impl LossControl {
             }
             return LossVerdict::Bear;
         }
-        self.experiment = None;
         let loss = self.loss();
         self.count_from(now);
+        if loss > MOST_INHERENT {
+            // Too much to live with. What got through was measured in a burst, or it becomes less.
+            self.experiment = Some(Experiment { throughput, loss, began: now, ..experiment });
+            return LossVerdict::Try;
+        }
+        self.experiment = None;
         if loss < experiment.loss * CURED {
             let hold = self.policer.as_ref().map_or(FIRST_HOLD, |policer| (policer.hold * 2).min(LONGEST_HOLD));
             self.policer = Some(Policer { rate: rate.min(experiment.throughput), until: now + hold, hold });
+            self.inherent = self.inherent.min(loss);
             return LossVerdict::Bear;
         }
-        self.inherent = loss.min(MOST_INHERENT);
+        self.inherent = loss;
         LossVerdict::Restore(experiment.rate)
     }
 
@@ -168,6 +181,9 @@ struct Policer {
 /// Loss up to this part lowers nothing. The draft's higher threshold.
 const BORNE: f64 = 0.10;
 
+/// The same for who sends more than a policer let through before.
+const BORNE_OF_POLICER: f64 = 0.04;
+
 /// Loss is known from so many packets on, and halves its weight after so many.
 const FEWEST: f64 = 10.0;
 const MEMORY: f64 = 300.0;
@@ -179,7 +195,7 @@ const LONG_EXPERIMENT: Duration = Duration::from_millis(1_500);
 /// Less than this part of the loss is left: it depended on the rate.
 const CURED: f64 = 0.6;
 
-/// No way that loses more than this is worth its bits.
+/// Loss above this is never taken for inherent: the rate goes on falling until there is less of it.
 const MOST_INHERENT: f64 = 0.4;
 
 /// For how long a policer is remembered: the first time, and when it is met again and again.

@@ -192,6 +192,7 @@ impl GccEstimator {
         } else if self.usage == Usage::Under
             || standing > STANDING / 2
             || self.application.limited()
+            || self.loss.trying()
             || self.aimd.since_cut(now) < self.response()
         {
             self.aimd.hold(now);
@@ -204,8 +205,11 @@ impl GccEstimator {
         }
     }
 
+    /// Goes down to what gets through. Who sends little has little get through: one who is limited by himself goes
+    /// down by steps.
     fn cut(&mut self, now: CaptureTime, throughput: f64) {
-        self.aimd.cut(now, throughput, self.response());
+        let known = if self.application.limited() { self.aimd.rate() * STEP_LIMITED } else { 0.0 };
+        self.aimd.cut(now, throughput.max(known), self.response());
         self.probing.hasten(now + AFTER_CUT);
     }
 
@@ -213,35 +217,50 @@ impl GccEstimator {
     /// is sent than got through, and nothing is lost, is none: the way became longer (another network, another
     /// route).
     fn stands(&mut self, now: CaptureTime, standing: i64, throughput: f64) -> bool {
-        if standing < STANDING {
+        if standing < CALM {
             self.stood = None;
             return false;
         }
+        let present = Stood { since: now, waited: standing, throughput };
         let Some(stood) = self.stood else {
-            self.stood = Some(Stood { since: now, waited: standing, throughput });
-            return true;
+            self.stood = Some(present);
+            return standing >= STANDING;
         };
         let sent = self.sent.rate(ACKNOWLEDGED_WINDOW).unwrap_or(0.0);
-        if standing > stood.waited + GROWN || self.loss.loss() > LOSSY || sent > stood.throughput {
-            self.stood = Some(Stood { since: now, waited: standing.max(stood.waited), throughput });
+        let grows = standing > stood.waited + GROWN || self.loss.loss() > LOSSY || sent > stood.throughput;
+        if standing >= STANDING && grows {
+            self.stood = Some(Stood { waited: standing.max(stood.waited), ..present });
             return true;
         }
-        if now.saturating_since(stood.since) > LONG_STAND + self.response() {
-            if standing > stood.waited * 85 / 100 {
-                self.queue.rebase();
-            }
-            self.stood = None;
+        if now.saturating_since(stood.since) < LONG_STAND + self.response() {
+            return false;
         }
+        self.stood = Some(present);
+        if standing <= stood.waited * 85 / 100 {
+            return false;
+        }
+        if sent > stood.throughput * LESS {
+            // Send less to see.
+            return true;
+        }
+        self.queue.rebase();
+        self.probing.renew(now);
+        self.stood = None;
         false
     }
 
     fn read_probe(&mut self, now: CaptureTime) {
         let ceiling = self.ceiling();
-        let Some(result) = self.probing.conclude(now, ceiling) else { return };
+        let Some(result) = self.probing.conclude(now, self.aimd.rate(), ceiling) else { return };
         let rate = match result {
             ProbeResult::Through(rate) => {
                 self.verified_at = now;
                 rate
+            }
+            // Nothing but probes tells of a line that is hardly used: with what they err by, up and down.
+            ProbeResult::Saturated(rate) if self.application.limited() && rate < self.aimd.rate() => {
+                let between = (self.aimd.rate() + rate) / 2.0;
+                return self.aimd.lower(now, between);
             }
             ProbeResult::Saturated(rate) => rate,
         };
@@ -260,6 +279,7 @@ impl GccEstimator {
                 && self.silence.backed_off.is_none(),
             application_limited: self.application.limited(),
             unverified: now.saturating_since(self.verified_at),
+            jitter: Duration::from_micros(self.queue.jitter().unsigned_abs()),
         };
         self.probing.plan(now, &outlook);
     }
@@ -288,7 +308,9 @@ impl BandwidthEstimator for GccEstimator {
         if outcomes.is_empty() {
             return;
         }
-        self.silence = Silence::default();
+        if std::mem::take(&mut self.silence).backed_off.is_some() {
+            self.probing.renew(now);
+        }
         let seen = self.take_in(outcomes);
         self.decide(now, seen);
         self.read_probe(now);
@@ -309,7 +331,7 @@ impl BandwidthEstimator for GccEstimator {
         let now = self.come_to(now);
         let wanted = f64::from(wanted.as_bps());
         if wanted > self.wanted && self.told > 0 {
-            self.probing.hasten(now);
+            self.probing.renew(now);
         }
         self.wanted = wanted;
     }
@@ -445,7 +467,8 @@ const GROWN: i64 = 5_000;
 /// A queue that stands and loses this part is full.
 const LOSSY: f64 = 0.02;
 
-/// A queue that has not shrunk after this long is none.
+/// Sending less than this part of what got through lets a queue shrink. One that has not after this long is none.
+const LESS: f64 = 0.93;
 const LONG_STAND: Duration = Duration::from_millis(800);
 
 /// What waits is drained: from this long a wait on, the estimate is lowered for as long as it lasts, by up to
@@ -453,6 +476,9 @@ const LONG_STAND: Duration = Duration::from_millis(800);
 const DRAIN_FROM: i64 = 20_000;
 const DRAIN_OVER: i64 = 240_000;
 const DRAIN_MOST: f64 = 0.5;
+
+/// A sender that is limited by itself is cut as if at least this part of the estimate got through.
+const STEP_LIMITED: f64 = 0.8;
 
 /// A probe waits for so long after a cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);

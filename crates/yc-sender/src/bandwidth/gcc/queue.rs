@@ -9,11 +9,19 @@
 pub(super) struct Queueing {
     base: WindowedMin,
     recent: WindowedMin,
+    /// How long the latest packet waited.
+    waited: i64,
+    jitter: f64,
 }
 
 impl Queueing {
     pub(super) fn new() -> Self {
-        Self { base: WindowedMin::new(BASE_EPOCH), recent: WindowedMin::new(RECENT_EPOCH) }
+        Self {
+            base: WindowedMin::new(BASE_EPOCH),
+            recent: WindowedMin::new(RECENT_EPOCH),
+            waited: 0,
+            jitter: 0.0,
+        }
     }
 
     /// A packet left at `sent` and arrived at `arrived`, each by a clock of its own. Answers for how long it
@@ -21,7 +29,17 @@ impl Queueing {
     pub(super) fn add(&mut self, sent: i64, arrived: i64) -> i64 {
         let delay = arrived - sent;
         self.recent.add(arrived, delay);
-        delay - self.base.add(arrived, delay)
+        let waited = delay - self.base.add(arrived, delay);
+        let change = (waited - self.waited).abs().min(LARGEST_CHANGE);
+        self.jitter += (change as f64 - self.jitter) / 16.0;
+        self.waited = waited;
+        waited
+    }
+
+    /// How the waiting differs from packet to packet, on average. The interarrival jitter of [RFC 3550
+    /// §6.4.1](https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1).
+    pub(super) fn jitter(&self) -> i64 {
+        self.jitter as i64
     }
 
     /// For how long packets have been waiting at least, each of those of the last 150 ms to 300 ms: jitter and
@@ -87,6 +105,9 @@ impl WindowedMin {
 const BASE_EPOCH: i64 = 15_000_000;
 
 const RECENT_EPOCH: i64 = 150_000;
+
+/// More than this from one packet to the next is another way, not jitter.
+const LARGEST_CHANGE: i64 = 50_000;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ pub(super) struct Line {
     pub(super) jitter: f64,
     /// Part of the packets lost at random.
     pub(super) loss: f64,
-    /// Packets over the rate are dropped instead of queued, but for a burst of 20 ms.
+    /// Packets over the rate are dropped instead of queued, but for bursts of 6,000 bytes.
     pub(super) policer: bool,
     /// Part of the packets that overtake those before.
     pub(super) reordered: f64,
@@ -255,7 +255,7 @@ impl World {
     fn cross(&mut self, at: f64, bytes: f64) -> Option<f64> {
         let takes = bytes * 8.0 / self.line.kbps;
         if self.line.policer {
-            self.tokens = (self.tokens + (at - self.free_at) * self.line.kbps / 8.0).min(self.line.kbps / 8.0 * 20.0);
+            self.tokens = (self.tokens + (at - self.free_at) * self.line.kbps / 8.0).min(6_000.0);
             self.free_at = at;
             if self.tokens < bytes {
                 return None;

@@ -91,3 +91,4 @@ fn explore() {
         println!("start {start} rtt {rtt}: wanted after {:.1}", world.reached(0.0, |s| s.estimate >= 6_000.0));
     }}
 }
+
