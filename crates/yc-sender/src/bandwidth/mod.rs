@@ -6,10 +6,16 @@
 //! ([draft-holmer-rmcat-transport-wide-cc-extensions-01](https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01))
 //! into [`PacketOutcome`]s and believes none of it that cannot be true.
 
+mod gcc;
+mod ledger;
+
 use std::fmt;
 use std::time::Duration;
 
 use yc_media::{Bitrate, CaptureTime};
+
+pub use gcc::GccEstimator;
+pub use ledger::{LedgerCounters, SentLedger};
 
 /// Estimates the bitrate that the way to the receiver takes.
 ///
