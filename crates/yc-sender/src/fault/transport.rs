@@ -5,28 +5,50 @@ use std::time::Duration;
 
 use super::script::{Fault, FaultCall, FaultKind, FaultRule};
 use super::site::{Site, cause};
-use crate::transport::{PacketTransport, TransportError, TransportWaker, message_too_large};
+use crate::transport::{PacketTransport, Refused, TransportError, TransportWaker, message_too_large};
 
 /// Passes everything on, but for what the script says.
 #[derive(Debug)]
 pub(super) struct FaultyTransport {
     inner: Box<dyn PacketTransport>,
     site: Site,
+    /// Datagrams taken since the last flush…
+    taken: usize,
+    /// …and the numbers of those that were passed on.
+    passed: Vec<usize>,
 }
 
 impl FaultyTransport {
     pub(super) fn new(inner: Box<dyn PacketTransport>, site: Site) -> Self {
-        Self { inner, site }
+        Self { inner, site, taken: 0, passed: Vec::new() }
     }
 }
 
 impl PacketTransport for FaultyTransport {
-    fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+    fn send(&mut self, datagram: &mut Vec<u8>) -> Result<(), TransportError> {
         match self.site.meet(FaultCall::TransportSend) {
-            None => self.inner.send(datagram),
-            Some(rule) if rule.fault == Fault::Drop => Ok(()),
-            Some(rule) => Err(error(rule, "sending")),
+            None => {
+                self.inner.send(datagram)?;
+                self.passed.push(self.taken);
+            }
+            Some(rule) if rule.fault == Fault::Drop => {}
+            Some(rule) => return Err(error(rule, "sending")),
         }
+        self.taken += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self, refused: &mut Vec<Refused>) {
+        let before = refused.len();
+        self.inner.flush(refused);
+        // What the script dropped amid a batch shares the batch's fate.
+        for Refused { datagrams, .. } in &mut refused[before..] {
+            if let Some([first, rest @ ..]) = self.passed.get(datagrams.clone()) {
+                *datagrams = *first..rest.last().unwrap_or(first) + 1;
+            }
+        }
+        self.passed.clear();
+        self.taken = 0;
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
@@ -111,7 +133,7 @@ mod tests {
     #[test]
     fn without_a_rule_everything_passes() {
         let (faults, mut transport, peer) = pair("");
-        transport.send(b"there").unwrap();
+        transport.send(&mut b"there".to_vec()).unwrap();
         assert_eq!(arrived(&peer), b"there");
         peer.send(b"back").unwrap();
         assert_eq!(received(&mut *transport), b"back");
@@ -131,7 +153,7 @@ mod tests {
             let script =
                 ["send", "recv", "wait"].map(|call| format!("transport.{call}=fail:{text}")).join(" ");
             let (faults, mut transport, _peer) = pair(&script);
-            assert_eq!(transport.send(b"x").unwrap_err().kind(), kind);
+            assert_eq!(transport.send(&mut b"x".to_vec()).unwrap_err().kind(), kind);
             assert_eq!(transport.recv(&mut [0; 64]).unwrap_err().kind(), kind);
             assert_eq!(transport.wait(Duration::ZERO).unwrap_err().kind(), kind);
             assert_eq!(faults.injected(), 3);
@@ -142,7 +164,7 @@ mod tests {
     fn a_dropped_datagram_seems_sent_and_does_not_arrive() {
         let (_faults, mut transport, peer) = pair("transport.send@/2=drop");
         for datagram in [b"1", b"2", b"3", b"4", b"5"] {
-            transport.send(datagram).unwrap();
+            transport.send(&mut datagram.to_vec()).unwrap();
         }
         let arrived: Vec<_> = (0..3).map(|_| arrived(&peer)).collect();
         assert_eq!(arrived, [b"1", b"3", b"5"]);
@@ -163,7 +185,7 @@ mod tests {
         let (faults, mut transport, peer) = pair("transport.send=hang");
         let waker = transport.waker();
         std::thread::scope(|scope| {
-            let sending = scope.spawn(|| transport.send(b"late"));
+            let sending = scope.spawn(|| transport.send(&mut b"late".to_vec()));
             let hung = faults.wait_hanging(1, PATIENCE);
             waker.wake();
             let still = faults.hanging();
