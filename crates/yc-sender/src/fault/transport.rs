@@ -134,6 +134,7 @@ mod tests {
     fn without_a_rule_everything_passes() {
         let (faults, mut transport, peer) = pair("");
         transport.send(&mut b"there".to_vec()).unwrap();
+        transport.flush(&mut Vec::new());
         assert_eq!(arrived(&peer), b"there");
         peer.send(b"back").unwrap();
         assert_eq!(received(&mut *transport), b"back");
@@ -166,8 +167,56 @@ mod tests {
         for datagram in [b"1", b"2", b"3", b"4", b"5"] {
             transport.send(&mut datagram.to_vec()).unwrap();
         }
+        let mut refused = Vec::new();
+        transport.flush(&mut refused);
+        assert!(refused.is_empty());
         let arrived: Vec<_> = (0..3).map(|_| arrived(&peer)).collect();
         assert_eq!(arrived, [b"1", b"3", b"5"]);
+    }
+
+    /// Refuses the second and third datagram of each turn.
+    #[derive(Debug)]
+    struct Refusing;
+
+    impl PacketTransport for Refusing {
+        fn send(&mut self, _: &mut Vec<u8>) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        fn flush(&mut self, refused: &mut Vec<Refused>) {
+            let full = TransportError::new("sending", io::ErrorKind::WouldBlock.into());
+            refused.push(Refused::new(1..3, full));
+        }
+
+        fn recv(&mut self, _: &mut [u8]) -> Result<Option<usize>, TransportError> {
+            Ok(None)
+        }
+
+        fn wait(&mut self, _: Duration) -> Result<(), TransportError> {
+            Ok(())
+        }
+
+        fn waker(&self) -> TransportWaker {
+            TransportWaker::new(|| {})
+        }
+    }
+
+    #[test]
+    fn what_is_refused_keeps_its_numbers_although_others_were_dropped() {
+        let script = "transport.send@1..2=drop; transport.send@4=drop; transport.send@6=fail:full";
+        let faults = Faults::new(script.parse().unwrap());
+        let mut transport = faults.transport(Box::new(Refusing));
+        let mut refused = Vec::new();
+        let results = [(); 8].map(|()| transport.send(&mut vec![0]).is_ok());
+        assert_eq!(results, [true, true, true, true, true, false, true, true]);
+        transport.flush(&mut refused);
+        // Of the seven taken, the numbers 2, 4, 5 and 6 were passed on.
+        assert_eq!(refused[0].datagrams, 4..6);
+        for _ in 0..3 {
+            transport.send(&mut vec![0]).unwrap();
+        }
+        transport.flush(&mut refused);
+        assert_eq!(refused[1].datagrams, 1..3, "each turn counts from 0");
     }
 
     #[test]
@@ -193,6 +242,7 @@ mod tests {
             sending.join().unwrap().unwrap();
             assert_eq!((hung, still), (true, 1));
         });
+        transport.flush(&mut Vec::new());
         assert_eq!(arrived(&peer), b"late");
     }
 }

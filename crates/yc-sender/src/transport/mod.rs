@@ -1,5 +1,6 @@
 //! How datagrams leave and arrive. The only place with a socket: `udp.rs`.
 
+mod batch;
 mod udp;
 
 use std::fmt;
