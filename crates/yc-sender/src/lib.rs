@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod backends;
+pub mod bandwidth;
 mod cadence;
 mod circuit_breaker;
 mod config;
