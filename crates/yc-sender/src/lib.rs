@@ -53,6 +53,7 @@ mod lifecycle;
 mod lifecycle_tests;
 mod metrics;
 mod mirror;
+mod outbox;
 mod pacer;
 pub mod pipeline;
 mod queue;
@@ -60,6 +61,7 @@ mod queue;
 mod queue_tests;
 mod rate_control;
 mod reason;
+mod recovery;
 mod retreat;
 mod session;
 mod silence;
@@ -82,9 +84,10 @@ pub use mirror::MirrorCounters;
 pub use pipeline::{PreparedSender, Sender, StopHandle};
 pub use queue::{FrameQueue, Taken};
 pub use reason::{Reason, ReasonStage};
+pub use recovery::RecoveryCounters;
 pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
 pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
-    ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
+    NetworkStatus, ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
 };
 pub use transport::{PacketTransport, Refused, TransportError, TransportWaker, UdpTransport};
