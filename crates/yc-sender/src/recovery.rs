@@ -52,6 +52,10 @@ pub struct RecoveryCounters {
 
 /// What leaves once more.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call, and a box would be an allocation a packet"
+)]
 pub(crate) enum Resend {
     /// This packet.
     Packet(RtpPacket),
