@@ -98,6 +98,12 @@ impl RtpStream {
         self.next_sequence
     }
 
+    /// Takes back the numbers from `sequence` on, of packets that were dropped before they left: what is
+    /// packetized next bears them, so that a receiver sees no gap.
+    pub fn rewind(&mut self, sequence: u16) {
+        self.next_sequence = sequence;
+    }
+
     /// The RTP timestamp of `at`: ticks of the stream's clock from its random start, wrapping.
     pub fn timestamp(&self, at: CaptureTime) -> u32 {
         (at.to_ticks(self.clock_rate) as u32).wrapping_add(self.timestamp_offset)

@@ -12,6 +12,7 @@ mod ledger;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use yc_media::{Bitrate, CaptureTime};
 
 pub use gcc::GccEstimator;
@@ -131,7 +132,8 @@ pub struct Estimate {
 
 /// How the way to the receiver is used, by the growth of the delay.
 /// [draft-ietf-rmcat-gcc-02 §5.4](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02#section-5.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Usage {
     /// Queues drain.

@@ -19,7 +19,14 @@ pub(super) struct Aimd {
 
 impl Aimd {
     pub(super) fn new(start: f64, lowest: f64, highest: f64) -> Self {
-        Self { rate: start, lowest, highest, capacity: LinkCapacity::default(), looked_at: None, cut_at: None }
+        Self {
+            rate: start,
+            lowest,
+            highest,
+            capacity: LinkCapacity::default(),
+            looked_at: None,
+            cut_at: None,
+        }
     }
 
     pub(super) fn rate(&self) -> f64 {

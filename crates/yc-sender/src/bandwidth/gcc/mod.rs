@@ -179,8 +179,8 @@ impl GccEstimator {
             LossVerdict::Try => self.aimd.lower(now, through),
             LossVerdict::Restore(rate) => self.aimd.raise(now, rate),
         }
-        let trend_over = seen == Usage::Over
-            && standing > if self.application.limited() { NOISE_LIMITED } else { NOISE };
+        let trend_over =
+            seen == Usage::Over && standing > if self.application.limited() { NOISE_LIMITED } else { NOISE };
         let stands = self.stands(now, standing, through);
         if trend_over || stands {
             self.usage = Usage::Over;
