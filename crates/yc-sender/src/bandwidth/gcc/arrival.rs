@@ -91,9 +91,8 @@ impl Group {
     /// something else than its own length (Wi-Fi).
     fn takes(&self, sent: i64, arrived: i64) -> bool {
         let after = arrived - self.last_arrived;
-        let released = after < sent - self.last_sent
-            && after <= BURST
-            && arrived - self.first_arrived < LONGEST_RELEASE;
+        let released =
+            after < sent - self.last_sent && after <= BURST && arrived - self.first_arrived < LONGEST_RELEASE;
         sent - self.first_sent <= BURST || released
     }
 }
@@ -153,6 +152,9 @@ mod tests {
 
     #[test]
     fn reordered_packets_change_nothing_until_they_are_the_rule() {
-        assert_eq!(variations(&[(0, 50), (20, 70), (10, 75), (40, 90), (60, 110)]), [Some((20, 20)), Some((20, 20))]);
+        assert_eq!(
+            variations(&[(0, 50), (20, 70), (10, 75), (40, 90), (60, 110)]),
+            [Some((20, 20)), Some((20, 20))]
+        );
     }
 }

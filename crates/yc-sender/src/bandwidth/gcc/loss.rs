@@ -131,7 +131,8 @@ impl LossControl {
         throughput: f64,
     ) -> LossVerdict {
         let long = now.saturating_since(experiment.began) > LONG_EXPERIMENT;
-        if self.packets < ENOUGH && !(long && self.packets >= FEWEST) {
+        let plain = long || self.loss() > MOST_INHERENT;
+        if self.packets < ENOUGH && !(plain && self.packets >= FEWEST) {
             // Nothing is sent that could tell.
             if now.saturating_since(experiment.began) > LONG_EXPERIMENT * 4 {
                 self.experiment = None;
@@ -147,7 +148,8 @@ impl LossControl {
         }
         self.experiment = None;
         if loss < experiment.loss * CURED {
-            let hold = self.policer.as_ref().map_or(FIRST_HOLD, |policer| (policer.hold * 2).min(LONGEST_HOLD));
+            let hold =
+                self.policer.as_ref().map_or(FIRST_HOLD, |policer| (policer.hold * 2).min(LONGEST_HOLD));
             self.policer = Some(Policer { rate: rate.min(experiment.throughput), until: now + hold, hold });
             self.inherent = self.inherent.min(loss);
             return LossVerdict::Bear;
@@ -233,7 +235,11 @@ mod tests {
         let mut control = LossControl::new();
         lose(&mut control, 0, 3);
         assert_eq!(control.judge(at(100), 1e6, 6e5, true), LossVerdict::Overflow);
-        assert_eq!(control.judge(at(110), 1e6, 6e5, true), LossVerdict::Bear, "what left since is not told yet");
+        assert_eq!(
+            control.judge(at(110), 1e6, 6e5, true),
+            LossVerdict::Bear,
+            "what left since is not told yet"
+        );
     }
 
     #[test]

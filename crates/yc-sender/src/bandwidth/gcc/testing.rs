@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) policer: bool,
     /// Part of the packets that overtake those before.
     pub(super) reordered: f64,
+    /// The receiver's clock goes faster by this part.
+    pub(super) drift: f64,
     /// Nothing gets through, feedback included.
     pub(super) broken: bool,
     /// No feedback gets back.
@@ -40,6 +42,7 @@ impl Line {
             loss: 0.0,
             policer: false,
             reordered: 0.0,
+            drift: 0.0,
             broken: false,
             deaf: false,
         }
@@ -86,8 +89,8 @@ pub(super) struct World {
     pub(super) probe_bytes: usize,
     /// How long every packet waited, with the time it left at in seconds.
     pub(super) waits: Vec<(f64, f64)>,
+    pub(super) random: u64,
     millis: f64,
-    random: u64,
     backlog: f64,
     /// Time up to which the pacer has sent.
     paced: f64,
@@ -119,8 +122,8 @@ impl World {
             samples: Vec::new(),
             probe_bytes: 0,
             waits: Vec::new(),
-            millis: 1_000_000.0,
             random: 0x1234_5678_9abc_def1,
+            millis: 1_000_000.0,
             backlog: 0.0,
             paced: 0.0,
             probe: None,
@@ -174,7 +177,10 @@ impl World {
         }
         if self.estimator.poll_timeout().is_some_and(|due| due <= now) {
             self.estimator.handle_timeout(now);
-            assert!(self.estimator.poll_timeout().is_none_or(|due| due > now), "a time that has come is over");
+            assert!(
+                self.estimator.poll_timeout().is_none_or(|due| due > now),
+                "a time that has come is over"
+            );
         }
         if elapsed.is_multiple_of(100) {
             let estimate = self.estimator.estimate();
@@ -197,7 +203,8 @@ impl World {
         if self.backlog * 8.0 / rate > 100.0 {
             return;
         }
-        let film = if elapsed % 100 % 33 == 0 && elapsed % 100 < 99 { rate * 1_000.0 / 30.0 / 8.0 } else { 0.0 };
+        let film =
+            if elapsed % 100 % 33 == 0 && elapsed % 100 < 99 { rate * 1_000.0 / 30.0 / 8.0 } else { 0.0 };
         self.backlog += match self.screen {
             Screen::Film => film,
             Screen::Keyframes(bytes) => film + if elapsed.is_multiple_of(2_000) { bytes as f64 } else { 0.0 },
@@ -289,15 +296,17 @@ impl World {
             return;
         }
         self.reported_at = self.millis;
-        let Some(last) = self.flying.iter().rposition(|(_, at)| at.is_some_and(|at| at <= self.millis)) else {
+        let Some(last) = self.flying.iter().rposition(|(_, at)| at.is_some_and(|at| at <= self.millis))
+        else {
             return;
         };
+        let drift = self.line.drift;
         let outcomes: Vec<_> = self
             .flying
             .drain(..=last)
             .map(|(packet, at)| {
                 let arrived = at.filter(|at| *at <= self.millis);
-                PacketOutcome::new(packet, arrived.map(|at| time(at + OFFSET).since_epoch()))
+                PacketOutcome::new(packet, arrived.map(|at| time(at * (1.0 + drift) + OFFSET).since_epoch()))
             })
             .collect();
         if !self.line.deaf && !self.line.broken {
@@ -306,13 +315,15 @@ impl World {
     }
 
     fn random(&mut self) -> f64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// The average of what arrived in kbit/s between two times in seconds.
     pub(super) fn arrived(&self, from: f64, to: f64) -> f64 {
-        let samples: Vec<_> = self.samples.iter().filter(|sample| sample.at > from && sample.at <= to).collect();
+        let samples: Vec<_> =
+            self.samples.iter().filter(|sample| sample.at > from && sample.at <= to).collect();
         samples.iter().map(|sample| sample.arrived).sum::<f64>() / samples.len() as f64
     }
 
@@ -327,7 +338,9 @@ impl World {
     /// The least and the most estimate between two times in seconds, in kbit/s.
     pub(super) fn estimates(&self, from: f64, to: f64) -> (f64, f64) {
         let within = self.samples.iter().filter(|sample| sample.at > from && sample.at <= to);
-        within.fold((f64::MAX, 0.0), |(low, high), sample| (low.min(sample.estimate), high.max(sample.estimate)))
+        within.fold((f64::MAX, 0.0), |(low, high), sample| {
+            (low.min(sample.estimate), high.max(sample.estimate))
+        })
     }
 
     /// When the estimate was at least (or, at most) so much for the first time after `from`, in seconds after it.
