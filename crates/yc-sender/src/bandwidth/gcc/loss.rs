@@ -131,7 +131,8 @@ impl LossControl {
         throughput: f64,
     ) -> LossVerdict {
         let long = now.saturating_since(experiment.began) > LONG_EXPERIMENT;
-        if self.packets < ENOUGH && !(long && self.packets >= FEWEST) {
+        let plain = long || self.loss() > MOST_INHERENT;
+        if self.packets < ENOUGH && !(plain && self.packets >= FEWEST) {
             // Nothing is sent that could tell.
             if now.saturating_since(experiment.began) > LONG_EXPERIMENT * 4 {
                 self.experiment = None;

@@ -32,7 +32,7 @@ use application::ApplicationLimited;
 use arrival::{Arrival, ArrivalGroups};
 use loss::{LossControl, LossVerdict};
 use overuse::OveruseDetector;
-use probe::{Outlook, ProbeResult, Probing};
+use probe::{Known, Outlook, ProbeResult, Probing};
 use queue::Queueing;
 use trendline::Trendline;
 
@@ -159,6 +159,13 @@ impl GccEstimator {
         self.round_trip.unwrap_or(ASSUMED_ROUND_TRIP).min(LONGEST_ROUND_TRIP) + FEEDBACK_INTERVAL
     }
 
+    /// How much of the waiting may be none, in microseconds: jitter, and the time that a packet itself takes, which
+    /// differs by its length.
+    fn noise(&self) -> i64 {
+        let packet = Bitrate::bps(self.aimd.rate() as u32).time_for(PACKET / 2);
+        micros(packet).min(LONGEST_PACKET) + 2 * self.queue.jitter().min(LONGEST_PACKET)
+    }
+
     /// There is no use in an estimate above this.
     fn ceiling(&self) -> f64 {
         let highest = f64::from(self.config.max.as_bps());
@@ -173,14 +180,15 @@ impl GccEstimator {
         let throughput = self.throughput();
         let through = throughput.unwrap_or(self.aimd.rate());
         let rate = self.aimd.rate();
-        match self.loss.judge(now, rate, through, standing > NOISE) {
+        let noise = self.noise();
+        match self.loss.judge(now, rate, through, standing > NOISE + noise) {
             LossVerdict::Bear => {}
             LossVerdict::Overflow => self.cut(now, through),
             LossVerdict::Try => self.aimd.lower(now, through),
             LossVerdict::Restore(rate) => self.aimd.raise(now, rate),
         }
-        let trend_over =
-            seen == Usage::Over && standing > if self.application.limited() { NOISE_LIMITED } else { NOISE };
+        let least = if self.application.limited() { NOISE_LIMITED } else { NOISE };
+        let trend_over = seen == Usage::Over && standing > least + noise;
         let stands = self.stands(now, standing, through);
         if trend_over || stands {
             self.usage = Usage::Over;
@@ -190,7 +198,7 @@ impl GccEstimator {
             self.usage = Usage::Normal;
             self.aimd.hold(now);
         } else if self.usage == Usage::Under
-            || standing > STANDING / 2
+            || standing > CALM + noise
             || self.application.limited()
             || self.loss.trying()
             || self.aimd.since_cut(now) < self.response()
@@ -209,15 +217,18 @@ impl GccEstimator {
     /// down by steps.
     fn cut(&mut self, now: CaptureTime, throughput: f64) {
         let known = if self.application.limited() { self.aimd.rate() * STEP_LIMITED } else { 0.0 };
+        let before = self.aimd.rate();
         self.aimd.cut(now, throughput.max(known), self.response());
-        self.probing.hasten(now + AFTER_CUT);
+        if self.aimd.rate() < before * FAR_DOWN {
+            self.probing.renew(now + AFTER_CUT);
+        }
     }
 
     /// Whether packets wait for too long, and less must be sent for it. A queue that does not shrink although less
     /// is sent than got through, and nothing is lost, is none: the way became longer (another network, another
     /// route).
     fn stands(&mut self, now: CaptureTime, standing: i64, throughput: f64) -> bool {
-        if standing < CALM {
+        if standing < CALM + self.noise() {
             self.stood = None;
             return false;
         }
@@ -251,7 +262,8 @@ impl GccEstimator {
 
     fn read_probe(&mut self, now: CaptureTime) {
         let ceiling = self.ceiling();
-        let Some(result) = self.probing.conclude(now, self.aimd.rate(), ceiling) else { return };
+        let known = Known { rate: self.aimd.rate(), ceiling, old: self.aimd.capacity().unwrap_or(0.0) * OLD };
+        let Some(result) = self.probing.conclude(now, known) else { return };
         let rate = match result {
             ProbeResult::Through(rate) => {
                 self.verified_at = now;
@@ -273,8 +285,9 @@ impl GccEstimator {
             wanted: self.wanted,
             ceiling: self.ceiling(),
             calm: self.usage != Usage::Over
-                && self.queue.standing() < CALM
+                && self.queue.standing() < CALM + self.noise()
                 && self.aimd.since_cut(now) > AFTER_CUT
+                && !(self.aimd.rate() < NARROW && self.aimd.at_capacity())
                 && !self.loss.trying()
                 && self.silence.backed_off.is_none(),
             application_limited: self.application.limited(),
@@ -434,6 +447,9 @@ const ACKNOWLEDGED_WINDOW: i64 = 500_000;
 /// More than this many times what was sent is not believed to have got through: arrivals bunch up a little.
 const BELIEVED: f64 = 1.5;
 
+/// A probe that gets through at up to this many times the known capacity found nothing new.
+const OLD: f64 = 1.05;
+
 /// A probe is a short burst above what was sent before it: the bound of the estimate by it.
 const PROBE_BELIEVED: f64 = 4.0;
 
@@ -452,6 +468,14 @@ const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// Feedback comes this often.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A long packet, and the most that the length of packets explains of their waiting, in microseconds.
+const PACKET: usize = 1_200;
+const LONGEST_PACKET: i64 = 20_000;
+
+/// On a line this narrow, in bits per second, the packets of a probe are a queue of their own: none is sent while the
+/// line is full.
+const NARROW: f64 = 400_000.0;
 
 /// Waiting below this is noise, in microseconds; what a sender that sends little sees is noisier.
 const NOISE: i64 = 5_000;
@@ -479,6 +503,9 @@ const DRAIN_MOST: f64 = 0.5;
 
 /// A sender that is limited by itself is cut as if at least this part of the estimate got through.
 const STEP_LIMITED: f64 = 0.8;
+
+/// A cut to less than this part is more than the usual swing about the capacity: it may have been a short trouble.
+const FAR_DOWN: f64 = 0.7;
 
 /// A probe waits for so long after a cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);

@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) policer: bool,
     /// Part of the packets that overtake those before.
     pub(super) reordered: f64,
+    /// The receiver's clock goes faster by this part.
+    pub(super) drift: f64,
     /// Nothing gets through, feedback included.
     pub(super) broken: bool,
     /// No feedback gets back.
@@ -40,6 +42,7 @@ impl Line {
             loss: 0.0,
             policer: false,
             reordered: 0.0,
+            drift: 0.0,
             broken: false,
             deaf: false,
         }
@@ -86,8 +89,8 @@ pub(super) struct World {
     pub(super) probe_bytes: usize,
     /// How long every packet waited, with the time it left at in seconds.
     pub(super) waits: Vec<(f64, f64)>,
+    pub(super) random: u64,
     millis: f64,
-    random: u64,
     backlog: f64,
     /// Time up to which the pacer has sent.
     paced: f64,
@@ -119,8 +122,8 @@ impl World {
             samples: Vec::new(),
             probe_bytes: 0,
             waits: Vec::new(),
-            millis: 1_000_000.0,
             random: 0x1234_5678_9abc_def1,
+            millis: 1_000_000.0,
             backlog: 0.0,
             paced: 0.0,
             probe: None,
@@ -297,12 +300,13 @@ impl World {
         else {
             return;
         };
+        let drift = self.line.drift;
         let outcomes: Vec<_> = self
             .flying
             .drain(..=last)
             .map(|(packet, at)| {
                 let arrived = at.filter(|at| *at <= self.millis);
-                PacketOutcome::new(packet, arrived.map(|at| time(at + OFFSET).since_epoch()))
+                PacketOutcome::new(packet, arrived.map(|at| time(at * (1.0 + drift) + OFFSET).since_epoch()))
             })
             .collect();
         if !self.line.deaf && !self.line.broken {
