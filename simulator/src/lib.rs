@@ -21,7 +21,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod compare;
 mod encoder;
+mod goog_cc;
 mod histogram;
 mod loss;
 mod path;
@@ -34,6 +36,7 @@ pub mod table;
 mod trace;
 
 pub use encoder::{Encoder, FrameMark, ModelFrame};
+pub use goog_cc::GoogCc;
 pub use histogram::DelayHistogram;
 pub use loss::Loss;
 pub use path::{

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use yc_simulator::{PROFILES, Profile, Scenario, Score, TRACES, Trace, table};
+use serde::Serialize;
+use yc_simulator::compare::{CANDIDATES, Contest, Source};
+use yc_simulator::{PROFILES, Profile, Scenario, TRACES, Trace, table};
 
 /// Runs the sender's session through simulated networks and prints how it went.
 #[derive(Debug, Parser)]
@@ -19,6 +21,12 @@ struct Arguments {
     /// What decides what chance decides; may be given again.
     #[arg(long, value_name = "N", default_values_t = [1])]
     seed: Vec<u64>,
+    /// Runs the session with this estimator: gcc, which is its own, or goog-cc, that of libwebrtc.
+    #[arg(long, value_name = "NAME", conflicts_with = "compare")]
+    estimator: Option<String>,
+    /// Compares the estimators alone, with sources that send what the estimate says.
+    #[arg(long)]
+    compare: bool,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
@@ -37,28 +45,60 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let profiles = chosen(&arguments.profile, PROFILES, |profile| profile.name, "profile")?;
     let traces = chosen(&arguments.trace, TRACES, |trace| trace.name, "trace")?;
+    if arguments.compare {
+        return compare(arguments, &profiles, &traces);
+    }
+    let estimators =
+        chosen(arguments.estimator.as_slice(), CANDIDATES, |candidate| candidate.name, "estimator")?;
+    let estimator = arguments.estimator.as_ref().and_then(|_| estimators.first().copied());
     let mut scores = Vec::new();
     for profile in profiles {
         for trace in &traces {
             for &seed in &arguments.seed {
-                scores.push(score(profile, trace, seed)?);
+                let mut scenario = Scenario::new(profile, trace, seed);
+                scenario.estimator = estimator;
+                let score = scenario.score().with_context(|| what(profile, trace.name, seed))?;
+                scores.push(score);
             }
         }
     }
-    if arguments.json {
-        for score in &scores {
+    print(arguments.json, &scores, table::scores)
+}
+
+fn compare(arguments: &Arguments, profiles: &[&Profile], traces: &[&Trace]) -> Result<()> {
+    let mut sources: Vec<_> = traces.iter().map(|trace| Source::Screen(**trace)).collect();
+    if arguments.trace.is_empty() {
+        sources.insert(0, Source::Greedy);
+    }
+    let mut scores = Vec::new();
+    for profile in profiles {
+        for &source in &sources {
+            for &seed in &arguments.seed {
+                let contest = Contest::new(profile, source, seed);
+                for candidate in CANDIDATES {
+                    let score =
+                        contest.score(candidate).with_context(|| what(profile, source.name(), seed))?;
+                    scores.push(score);
+                }
+            }
+        }
+    }
+    print(arguments.json, &scores, table::estimators)
+}
+
+fn print<T: Serialize>(json: bool, scores: &[T], table: impl Fn(&[T]) -> String) -> Result<()> {
+    if json {
+        for score in scores {
             println!("{}", serde_json::to_string(score)?);
         }
     } else {
-        print!("{}", table::scores(&scores));
+        print!("{}", table(scores));
     }
     Ok(())
 }
 
-fn score(profile: &Profile, trace: &Trace, seed: u64) -> Result<Score> {
-    Scenario::new(profile, trace, seed)
-        .score()
-        .with_context(|| format!("profile {}, trace {}, seed {seed}", profile.name, trace.name))
+fn what(profile: &Profile, sent: &str, seed: u64) -> String {
+    format!("profile {}, {sent}, seed {seed}", profile.name)
 }
 
 /// Those of `all` that are called by `names`, or all of them if nobody is.

@@ -14,8 +14,10 @@ use yc_media::{CaptureTime, FrameKind, H264ProfileLevelId};
 use yc_rtp::{
     CodecParams, ExtensionKind, ParamsError, RtpExtension, RtpHeader, RtxParams, StreamParams, rtcp,
 };
+use yc_sender::bandwidth::BandwidthConfig;
 use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
 
+use crate::compare::Candidate;
 use crate::{
     DelayHistogram, Encoder, IP_UDP_OVERHEAD, ModelFrame, Path, PathError, PathStats, Profile, Receiver,
     ReceiverStats, Score, ScreenChange, Shown, Trace,
@@ -33,8 +35,20 @@ pub struct Scenario {
     pub seed: u64,
     /// The sender.
     pub config: SenderConfig,
+    /// Estimates what the network takes instead of the session's own estimator. Default: none.
+    pub estimator: Option<&'static Candidate>,
     /// When viewers come, each of whom needs a key frame. Default: 200 ms.
     pub joins: Vec<Duration>,
+}
+
+impl Profile {
+    /// Both directions. What chance does to one is apart from what it does to the other.
+    pub(crate) fn paths<T: Clone, U: Clone>(&self, seed: u64) -> Result<(Path<T>, Path<U>), RunError> {
+        let error = |source| RunError::Profile { profile: self.name, source };
+        let forward = Path::new(self.forward.clone(), seed).map_err(error)?;
+        let backward = Path::new(self.backward.clone(), seed ^ BACKWARD).map_err(error)?;
+        Ok((forward, backward))
+    }
 }
 
 impl Scenario {
@@ -45,6 +59,7 @@ impl Scenario {
             trace: *trace,
             seed,
             config: SenderConfig::default(),
+            estimator: None,
             joins: vec![Duration::from_millis(200)],
         }
     }
@@ -53,6 +68,13 @@ impl Scenario {
     #[must_use]
     pub fn with_config(mut self, config: SenderConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// With another estimator than the session's own.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: &'static Candidate) -> Self {
+        self.estimator = Some(estimator);
         self
     }
 
@@ -166,10 +188,11 @@ impl<'a> Run<'a> {
         let Scenario { profile, trace, seed, config, .. } = scenario;
         let params = stream_params();
         let seeds = SessionSeeds::new(FIRST_SEQUENCE, 0xffff_ff00, clock(Duration::ZERO), UNIX);
-        let session = SenderSession::new(config, params.clone(), seeds)?;
-        let profile_error = |source| RunError::Profile { profile: profile.name, source };
-        let forward = Path::new(profile.forward.clone(), *seed).map_err(profile_error)?;
-        let backward = Path::new(profile.backward.clone(), seed ^ BACKWARD).map_err(profile_error)?;
+        let mut session = SenderSession::new(config, params.clone(), seeds)?;
+        if let Some(estimator) = scenario.estimator {
+            session = session.with_estimator((estimator.make)(BandwidthConfig::new(config.bitrate)));
+        }
+        let (forward, backward) = profile.paths(*seed)?;
         let changes = trace.changes(profile.duration, *seed);
         let goal = session.goal().target;
         let record = Record {

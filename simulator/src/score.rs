@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use yc_media::Bitrate;
 
-use crate::{Change, Profile, Record, Scenario};
+use crate::{Change, PathStats, Profile, Record, Scenario};
 
 /// How a run went. `docs/simulator.md` says how to read it.
 ///
@@ -96,7 +96,8 @@ impl Score {
         let least_latency = latencies.first().copied().unwrap_or_default();
         let freezes = freezes(record, least_latency, profile.duration);
         let frozen: Duration = freezes.iter().sum();
-        let link = Link::new(profile, record, wanted);
+        let traffic = Traffic { passed: &record.passed, offered: &record.offered, forward: record.forward };
+        let link = Link::new(profile, &traffic, wanted);
         let greedy = trace.is_greedy();
         let offered: usize = record.offered.iter().map(|(_, bytes)| bytes).sum();
         Self {
@@ -196,8 +197,17 @@ fn mean_target(record: &Record, end: Duration) -> f64 {
     sum / end.as_secs_f64()
 }
 
+/// What went over the way there.
+pub(crate) struct Traffic<'a> {
+    /// As [`Record::passed`].
+    pub(crate) passed: &'a [(Duration, Duration, usize)],
+    /// As [`Record::offered`].
+    pub(crate) offered: &'a [(Duration, usize)],
+    pub(crate) forward: PathStats,
+}
+
 /// The bottleneck in steps of time.
-struct Link {
+pub(crate) struct Link {
     end: Duration,
     /// Per step: bytes that it and the sender's configuration allow.
     allowed: Vec<f64>,
@@ -215,7 +225,7 @@ struct Link {
 }
 
 impl Link {
-    fn new(profile: &Profile, record: &Record, wanted: Bitrate) -> Self {
+    pub(crate) fn new(profile: &Profile, traffic: &Traffic<'_>, wanted: Bitrate) -> Self {
         let path = &profile.forward;
         let steps = step_of(profile.duration);
         let bound = f64::from(wanted.as_bps()) * OVERHEAD;
@@ -223,15 +233,15 @@ impl Link {
         let allowed = |step: usize| rate_at(STEP * step as u32).min(bound) * STEP.as_secs_f64() / 8.0;
         let mut passed = vec![0.0; steps];
         // What was lost behind the bottleneck took its part of it.
-        let forward = record.forward;
+        let forward = traffic.forward;
         let lost_too = forward.passed_bytes as f64 / (forward.delivered_bytes.max(1)) as f64;
-        for &(sent_at, queued, bytes) in &record.passed {
+        for &(sent_at, queued, bytes) in traffic.passed {
             if let Some(passed) = passed.get_mut(step_of(sent_at + queued)) {
                 *passed += bytes as f64 * lost_too;
             }
         }
         let mut offered = vec![0.0; steps];
-        for &(at, bytes) in &record.offered {
+        for &(at, bytes) in traffic.offered {
             if let Some(offered) = offered.get_mut(step_of(at)) {
                 *offered += bytes as f64;
             }
@@ -255,14 +265,14 @@ impl Link {
             allowed: (0..steps).map(allowed).collect(),
             passed,
             offered,
-            waits: record.passed.iter().map(|(sent_at, queued, _)| (*sent_at, *queued)).collect(),
+            waits: traffic.passed.iter().map(|(sent_at, queued, _)| (*sent_at, *queued)).collect(),
             rises,
             falls,
             changes: path.changes.iter().map(|change| change.at).collect(),
         }
     }
 
-    fn utilisation(&self) -> f64 {
+    pub(crate) fn utilisation(&self) -> f64 {
         let from = step_of(SETTLED);
         let passed: f64 = self.passed.iter().skip(from).sum();
         passed / self.allowed.iter().skip(from).sum::<f64>()
@@ -286,7 +296,48 @@ impl Link {
         self.rises.iter().map(took).max()
     }
 
-    fn recovery(&self) -> Option<Duration> {
+    /// As [`rise`](Self::rise), by what was estimated from when on.
+    pub(crate) fn estimate_rise(&self, estimates: &[(Duration, f64)]) -> Option<Duration> {
+        let took = |&rise: &Duration| {
+            let until = self.next_change(rise);
+            let wanted = 0.85 * self.bound(rise);
+            let before = estimates.iter().rev().find(|(at, _)| *at <= rise);
+            let after = estimates.iter().filter(|(at, _)| *at > rise && *at < until);
+            let reached = before.into_iter().chain(after).find(|(_, bps)| *bps >= wanted);
+            reached.map_or(until, |(at, _)| *at).saturating_sub(rise)
+        };
+        self.rises.iter().map(took).max()
+    }
+
+    /// Mean and deviation over time of what was estimated from when on, of what is allowed; what lies within
+    /// 2 s after the start or a change is left out.
+    pub(crate) fn estimate(&self, estimates: &[(Duration, f64)]) -> (f64, f64) {
+        let mut estimates = estimates.iter().peekable();
+        let (mut current, mut count, mut sum, mut squares) = (0.0, 0.0, 0.0, 0.0);
+        for step in 0..self.allowed.len() {
+            let at = STEP * step as u32;
+            while let Some((_, bps)) = estimates.next_if(|(since, _)| *since <= at) {
+                current = *bps;
+            }
+            let settling = self.changes.iter().chain([&Duration::ZERO]);
+            if settling.into_iter().any(|change| (*change..*change + SETTLED).contains(&at)) {
+                continue;
+            }
+            let share = current / self.bound(at);
+            (count, sum, squares) = (count + 1.0, sum + share, squares + share * share);
+        }
+        let mean = sum / f64::max(count, 1.0);
+        (mean, (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt())
+    }
+
+    /// Bits per second that are allowed at `at`.
+    fn bound(&self, at: Duration) -> f64 {
+        let step = step_of(at).min(self.allowed.len().saturating_sub(1));
+        // In an outage nothing is: a bit, so that a part of it can be taken.
+        self.allowed.get(step).map_or(1.0, |bytes| (bytes * 8.0 / STEP.as_secs_f64()).max(1.0))
+    }
+
+    pub(crate) fn recovery(&self) -> Option<Duration> {
         let took = |&fall: &Duration| {
             let until = self.next_change(fall);
             let windows = step_of(fall)..=step_of(until).saturating_sub(WINDOW);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::Score;
+use crate::compare::EstimatorScore;
 
 /// One line a run, columns aligned.
 pub fn scores(scores: &[Score]) -> String {
@@ -33,14 +34,52 @@ pub fn scores(scores: &[Score]) -> String {
     aligned(&columns.map(|(name, _)| name), &rows)
 }
 
+/// One line a contest, columns aligned.
+pub fn estimators(scores: &[EstimatorScore]) -> String {
+    let percent = |share: f64| format!("{:.0}", share * 100.0);
+    let heads = [
+        "profile",
+        "source",
+        "estimator",
+        "seed",
+        "used %",
+        "queue p50/p95",
+        "full drops",
+        "rise ms",
+        "recover ms",
+        "estimate %",
+        "± %",
+        "probes",
+        "padding %",
+    ];
+    let row = |score: &EstimatorScore| {
+        vec![
+            score.profile.to_owned(),
+            score.source.to_owned(),
+            score.estimator.to_owned(),
+            score.seed.to_string(),
+            optional(score.utilisation.map(|share| share * 100.0)),
+            format!("{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms),
+            score.queue_drops.to_string(),
+            optional(score.rise_ms),
+            optional(score.recovery_ms),
+            percent(score.estimate),
+            percent(score.deviation),
+            score.probes.to_string(),
+            percent(score.padding),
+        ]
+    };
+    aligned(&heads, &scores.iter().map(row).collect::<Vec<_>>())
+}
+
 /// A head, and what stands below it.
 type Column = (&'static str, fn(&Score) -> String);
 
 /// `rows` below `heads` as a Markdown table: names to the left in the first two columns, numbers to the right.
 pub(crate) fn aligned(heads: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].len());
-        cells.chain([heads[column].len()]).max().unwrap_or(0)
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let mut text = String::new();

@@ -9,7 +9,7 @@ use super::Unwrapper;
 
 /// The arrivals that the sender is to be told of.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     unwrapper: Unwrapper,
     /// By transport-wide sequence number, for as long as one that comes late makes them be told of again.
     times: BTreeMap<u64, Duration>,
@@ -23,7 +23,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// A packet arrived.
-    pub(super) fn on_packet(&mut self, now: Duration, sequence: u16) {
+    pub(crate) fn on_packet(&mut self, now: Duration, sequence: u16) {
         let sequence = self.unwrapper.unwrap(sequence);
         if sequence < self.forgotten || self.times.contains_key(&sequence) {
             return;
@@ -35,12 +35,12 @@ impl Arrivals {
     }
 
     /// When feedback is due.
-    pub(super) fn due_at(&self) -> Option<Duration> {
+    pub(crate) fn due_at(&self) -> Option<Duration> {
         self.due_at
     }
 
     /// Appends what is due by `now` to `out`: one RTCP packet each time, until it answers false.
-    pub(super) fn write(&mut self, now: Duration, sender: u32, media: u32, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(&mut self, now: Duration, sender: u32, media: u32, out: &mut Vec<u8>) -> bool {
         if self.due_at.is_none_or(|at| at > now) {
             return false;
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use yc_rtp::{ExtensionKind, NtpTime, RtpHeader, RtxParams, StreamParams, rtcp};
 
-use self::arrivals::Arrivals;
+pub(crate) use self::arrivals::Arrivals;
 use self::keyframes::KeyframeRequests;
 use self::nack::{Asked, Missing};
 use self::reception::Reception;
