@@ -18,7 +18,7 @@ use yc_sender::bandwidth::{
 
 use crate::receiver::Arrivals;
 use crate::run::{clock, stream_params};
-use crate::score::{Link, Traffic, millis};
+use crate::score::{Link, Moment, Traffic, millis};
 use crate::{Encoder, GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, ScreenChange, Trace};
 
 /// An estimator that takes part.
@@ -139,9 +139,22 @@ impl Contest {
     ///
     /// If the profile cannot be, or the estimator asks to be called again and again without the time going on.
     pub fn score(&self, candidate: &Candidate) -> Result<EstimatorScore, RunError> {
+        Ok(self.run(candidate)?.score(candidate.name))
+    }
+
+    /// What happened when, with `candidate`.
+    ///
+    /// # Errors
+    ///
+    /// As [`score`](Self::score).
+    pub fn moments(&self, candidate: &Candidate) -> Result<Vec<Moment>, RunError> {
+        let run = self.run(candidate)?;
+        Ok(run.link().moments(&run.estimates))
+    }
+
+    fn run(&self, candidate: &Candidate) -> Result<Run<'_>, RunError> {
         let bounds = BandwidthConfig::new(self.wanted);
-        let run = Run::new(self, candidate, (candidate.make)(bounds))?.finish()?;
-        Ok(run.score(candidate.name))
+        Run::new(self, candidate, (candidate.make)(bounds))?.finish()
     }
 }
 
@@ -349,10 +362,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn score(&self, estimator: &'static str) -> EstimatorScore {
-        let Contest { profile, source, seed, wanted } = self.contest;
+    fn link(&self) -> Link {
         let traffic = Traffic { passed: &self.passed, offered: &self.offered, forward: self.forward.stats() };
-        let link = Link::new(profile, &traffic, *wanted);
+        Link::new(&self.contest.profile, &traffic, self.contest.wanted)
+    }
+
+    fn score(&self, estimator: &'static str) -> EstimatorScore {
+        let Contest { profile, source, seed, .. } = self.contest;
+        let link = self.link();
         let (mean, deviation) = link.estimate(&self.estimates);
         let offered: usize = self.offered.iter().map(|(_, bytes)| bytes).sum();
         let queue = self.forward.queue_delays();

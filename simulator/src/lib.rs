@@ -47,5 +47,5 @@ pub use profile::{PROFILES, Profile};
 pub use random::Random;
 pub use receiver::{Receiver, ReceiverStats, Shown};
 pub use run::{FrameRecord, Record, RunError, Scenario};
-pub use score::Score;
+pub use score::{Moment, Score};
 pub use trace::{ScreenChange, TRACES, Trace};

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde::Serialize;
 use yc_simulator::compare::{CANDIDATES, Contest, Source};
-use yc_simulator::{PROFILES, Profile, Scenario, TRACES, Trace, table};
+use yc_simulator::{Moment, PROFILES, Profile, Scenario, Score, TRACES, Trace, table};
 
 /// Runs the sender's session through simulated networks and prints how it went.
 #[derive(Debug, Parser)]
@@ -27,6 +27,9 @@ struct Arguments {
     /// Compares the estimators alone, with sources that send what the estimate says.
     #[arg(long)]
     compare: bool,
+    /// Prints what happened in each tenth of a second instead of how it went in all.
+    #[arg(long)]
+    timeline: bool,
     /// One JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
@@ -57,8 +60,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             for &seed in &arguments.seed {
                 let mut scenario = Scenario::new(profile, trace, seed);
                 scenario.estimator = estimator;
-                let score = scenario.score().with_context(|| what(profile, trace.name, seed))?;
-                scores.push(score);
+                let record = scenario.run().with_context(|| what(profile, trace.name, seed))?;
+                if arguments.timeline {
+                    print(arguments.json, &Moment::all(&scenario, &record), table::moments)?;
+                } else {
+                    scores.push(Score::new(&scenario, &record));
+                }
             }
         }
     }
@@ -76,9 +83,13 @@ fn compare(arguments: &Arguments, profiles: &[&Profile], traces: &[&Trace]) -> R
             for &seed in &arguments.seed {
                 let contest = Contest::new(profile, source, seed);
                 for candidate in CANDIDATES {
-                    let score =
-                        contest.score(candidate).with_context(|| what(profile, source.name(), seed))?;
-                    scores.push(score);
+                    let what = || what(profile, source.name(), seed);
+                    if arguments.timeline {
+                        let moments = contest.moments(candidate).with_context(what)?;
+                        print(arguments.json, &moments, table::moments)?;
+                    } else {
+                        scores.push(contest.score(candidate).with_context(what)?);
+                    }
                 }
             }
         }
@@ -87,6 +98,9 @@ fn compare(arguments: &Arguments, profiles: &[&Profile], traces: &[&Trace]) -> R
 }
 
 fn print<T: Serialize>(json: bool, scores: &[T], table: impl Fn(&[T]) -> String) -> Result<()> {
+    if scores.is_empty() {
+        return Ok(());
+    }
     if json {
         for score in scores {
             println!("{}", serde_json::to_string(score)?);

@@ -197,6 +197,50 @@ fn mean_target(record: &Record, end: Duration) -> f64 {
     sum / end.as_secs_f64()
 }
 
+/// A tenth of a second of a run, for whoever wants to see why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Moment {
+    /// When it begins, seconds.
+    pub at: f64,
+    /// What network and wanted bitrate allow, kbit/s.
+    pub allowed_kbps: f64,
+    /// What was aimed at, or estimated, at its end, kbit/s.
+    pub aimed_kbps: f64,
+    /// What was sent, kbit/s on the link.
+    pub sent_kbps: f64,
+    /// What passed the bottleneck, kbit/s on the link.
+    pub passed_kbps: f64,
+    /// The longest that a datagram sent in it waited at the bottleneck.
+    pub queue_ms: f64,
+    /// Frames that were seen in it.
+    pub shown: usize,
+    /// How much of the picture's bits the viewer had at its end, 0.0 to 1.0.
+    pub sharpness: f64,
+}
+
+impl Moment {
+    /// All of `record`, of `scenario`.
+    pub fn all(scenario: &Scenario, record: &Record) -> Vec<Self> {
+        let traffic = Traffic { passed: &record.passed, offered: &record.offered, forward: record.forward };
+        let link = Link::new(&scenario.profile, &traffic, scenario.config.bitrate);
+        let aims: Vec<_> = record.aims.iter().map(|(at, bps, _)| (*at, f64::from(*bps))).collect();
+        let mut moments = link.moments(&aims);
+        for shown in &record.shown {
+            if let Some(moment) = moments.get_mut(step_of(shown.at)) {
+                moment.shown += 1;
+                moment.sharpness = record.frames[shown.number as usize].sharpness;
+            }
+        }
+        let mut last = 0.0;
+        for moment in &mut moments {
+            last = if moment.shown > 0 { moment.sharpness } else { last };
+            moment.sharpness = last;
+        }
+        moments
+    }
+}
+
 /// What went over the way there.
 pub(crate) struct Traffic<'a> {
     /// As [`Record::passed`].
@@ -328,6 +372,36 @@ impl Link {
         }
         let mean = sum / f64::max(count, 1.0);
         (mean, (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt())
+    }
+
+    /// Each step, with what was aimed at from when on; nothing is seen in any.
+    pub(crate) fn moments(&self, aims: &[(Duration, f64)]) -> Vec<Moment> {
+        let kbps = |bytes: f64| bytes * 8.0 / 1_000.0 / STEP.as_secs_f64();
+        let moment = |step: usize| Moment {
+            at: (STEP * step as u32).as_secs_f64(),
+            allowed_kbps: kbps(self.allowed[step]),
+            aimed_kbps: 0.0,
+            sent_kbps: kbps(self.offered[step]),
+            passed_kbps: kbps(self.passed[step]),
+            queue_ms: 0.0,
+            shown: 0,
+            sharpness: 0.0,
+        };
+        let mut moments: Vec<_> = (0..self.allowed.len()).map(moment).collect();
+        for &(sent_at, queued) in &self.waits {
+            if let Some(moment) = moments.get_mut(step_of(sent_at)) {
+                moment.queue_ms = moment.queue_ms.max(millis(queued));
+            }
+        }
+        let mut aims = aims.iter().peekable();
+        let mut aimed = 0.0;
+        for (step, moment) in moments.iter_mut().enumerate() {
+            while let Some((_, bps)) = aims.next_if(|(since, _)| step_of(*since) <= step) {
+                aimed = *bps / 1_000.0;
+            }
+            moment.aimed_kbps = aimed;
+        }
+        moments
     }
 
     /// Bits per second that are allowed at `at`.

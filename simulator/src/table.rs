@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::Score;
 use crate::compare::EstimatorScore;
+use crate::{Moment, Score};
 
 /// One line a run, columns aligned.
 pub fn scores(scores: &[Score]) -> String {
@@ -70,6 +70,24 @@ pub fn estimators(scores: &[EstimatorScore]) -> String {
         ]
     };
     aligned(&heads, &scores.iter().map(row).collect::<Vec<_>>())
+}
+
+/// One line a tenth of a second, columns aligned.
+pub fn moments(moments: &[Moment]) -> String {
+    let heads = ["at s", "allowed", "aimed", "sent", "passed kbps", "queue ms", "seen", "sharpness"];
+    let row = |moment: &Moment| {
+        vec![
+            format!("{:.1}", moment.at),
+            whole(moment.allowed_kbps),
+            whole(moment.aimed_kbps),
+            whole(moment.sent_kbps),
+            whole(moment.passed_kbps),
+            whole(moment.queue_ms),
+            moment.shown.to_string(),
+            format!("{:.2}", moment.sharpness),
+        ]
+    };
+    aligned(&heads, &moments.iter().map(row).collect::<Vec<_>>())
 }
 
 /// A head, and what stands below it.
