@@ -15,6 +15,7 @@ mod loss;
 mod overuse;
 mod probe;
 mod queue;
+mod silence;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::time::Duration;
 use yc_media::{Bitrate, CaptureTime};
 
 use super::{BandwidthConfig, BandwidthEstimator, Estimate, PacketOutcome, ProbeCluster, SentPacket, Usage};
-use acknowledged::{Saturated, Throughput};
+use acknowledged::{Peak, Saturated, Throughput};
 use aimd::Aimd;
 use application::ApplicationLimited;
 use arrival::{Arrival, ArrivalGroups};
@@ -34,6 +35,7 @@ use loss::{LossControl, LossVerdict};
 use overuse::OveruseDetector;
 use probe::{Known, Outlook, ProbeResult, Probing};
 use queue::Queueing;
+use silence::Silence;
 use trendline::Trendline;
 
 /// The estimator for screens.
@@ -63,6 +65,8 @@ pub struct GccEstimator {
     loss: LossControl,
     probing: Probing,
     stood: Option<Stood>,
+    /// When feedback last told of packets.
+    heard_at: CaptureTime,
     /// When the estimate was last seen to get through.
     verified_at: CaptureTime,
     /// One more than the highest number that feedback told of.
@@ -96,6 +100,7 @@ impl GccEstimator {
             loss: LossControl::new(),
             probing: Probing::new(),
             stood: None,
+            heard_at: CaptureTime::default(),
             verified_at: CaptureTime::default(),
             told: 0,
             silence: Silence::default(),
@@ -159,6 +164,11 @@ impl GccEstimator {
         self.round_trip.unwrap_or(ASSUMED_ROUND_TRIP).min(LONGEST_ROUND_TRIP) + FEEDBACK_INTERVAL
     }
 
+    /// For how long packets have been waiting at least, in microseconds. Nothing waits where nothing was sent.
+    fn standing(&self) -> i64 {
+        if self.now.saturating_since(self.heard_at) > STALE { 0 } else { self.queue.standing() }
+    }
+
     /// How much of the waiting may be none, in microseconds: jitter, and the time that a packet itself takes, which
     /// differs by its length.
     fn noise(&self) -> i64 {
@@ -176,7 +186,7 @@ impl GccEstimator {
 
     /// Moves the estimate by what the delay and the loss say.
     fn decide(&mut self, now: CaptureTime, seen: Usage) {
-        let standing = self.queue.standing();
+        let standing = self.standing();
         let throughput = self.throughput();
         let through = throughput.unwrap_or(self.aimd.rate());
         let rate = self.aimd.rate();
@@ -207,9 +217,9 @@ impl GccEstimator {
         } else {
             let bound = through * GROWTH_BOUND + 10_000.0;
             self.aimd.increase(now, self.response(), self.ceiling().min(bound));
-            if through > self.aimd.rate() * VERIFIED {
-                self.verified_at = now;
-            }
+        }
+        if self.usage != Usage::Over && throughput.unwrap_or(0.0) > rate.min(self.wanted) * VERIFIED {
+            self.verified_at = now;
         }
     }
 
@@ -285,11 +295,11 @@ impl GccEstimator {
             wanted: self.wanted,
             ceiling: self.ceiling(),
             calm: self.usage != Usage::Over
-                && self.queue.standing() < CALM + self.noise()
+                && self.standing() < CALM + self.noise()
                 && self.aimd.since_cut(now) > AFTER_CUT
                 && !(self.aimd.rate() < NARROW && self.aimd.at_capacity())
                 && !self.loss.trying()
-                && self.silence.backed_off.is_none(),
+                && !self.silence.backed_off(),
             application_limited: self.application.limited(),
             unverified: now.saturating_since(self.verified_at),
             jitter: Duration::from_micros(self.queue.jitter().unsigned_abs()),
@@ -313,7 +323,10 @@ impl BandwidthEstimator for GccEstimator {
         self.application.on_sent(now, packet.bytes, rate);
         self.sent.add(micros(now.since_epoch()), packet.bytes);
         self.peak.add(now, self.sent.rate(ACKNOWLEDGED_WINDOW).unwrap_or(rate));
-        self.silence.unanswered.get_or_insert(now);
+        if self.told > 0 {
+            // Where nobody ever answers there is no such feedback, and nothing to be learned.
+            self.silence.on_sent(now);
+        }
     }
 
     fn on_feedback(&mut self, now: CaptureTime, outcomes: &[PacketOutcome]) {
@@ -321,9 +334,10 @@ impl BandwidthEstimator for GccEstimator {
         if outcomes.is_empty() {
             return;
         }
-        if std::mem::take(&mut self.silence).backed_off.is_some() {
+        if self.silence.on_feedback() {
             self.probing.renew(now);
         }
+        self.heard_at = now;
         let seen = self.take_in(outcomes);
         self.decide(now, seen);
         self.read_probe(now);
@@ -351,8 +365,7 @@ impl BandwidthEstimator for GccEstimator {
 
     fn handle_timeout(&mut self, now: CaptureTime) {
         let now = self.come_to(now);
-        if self.silence.due().is_some_and(|due| due <= now) {
-            self.silence.backed_off = Some(now);
+        if self.silence.backs_off(now) {
             let half = self.aimd.rate() / 2.0;
             self.aimd.lower(now, half);
         }
@@ -371,7 +384,7 @@ impl BandwidthEstimator for GccEstimator {
     }
 
     fn estimate(&self) -> Estimate {
-        let waiting = (self.queue.standing() - DRAIN_FROM) as f64 / DRAIN_OVER as f64;
+        let waiting = (self.standing() - DRAIN_FROM) as f64 / DRAIN_OVER as f64;
         let drained = self.aimd.rate() * (1.0 - DRAIN_MOST * waiting.clamp(0.0, 1.0));
         let bound = self.receiver_bound.unwrap_or(self.config.max).min(self.config.max);
         Estimate {
@@ -392,48 +405,6 @@ struct Stood {
     waited: i64,
     /// What got through then.
     throughput: f64,
-}
-
-/// The most of the last two to four seconds.
-#[derive(Debug, Default)]
-struct Peak {
-    began: CaptureTime,
-    before: f64,
-    present: f64,
-}
-
-impl Peak {
-    fn add(&mut self, now: CaptureTime, value: f64) {
-        if now.saturating_since(self.began) > PEAK_EPOCH {
-            self.before = self.present;
-            self.present = 0.0;
-            self.began = now;
-        }
-        self.present = self.present.max(value);
-    }
-
-    fn get(&self) -> f64 {
-        self.present.max(self.before)
-    }
-}
-
-/// Packets that nobody answers.
-#[derive(Debug, Default)]
-struct Silence {
-    /// When the first packet left since the last feedback.
-    unanswered: Option<CaptureTime>,
-    /// When the rate was last lowered for it.
-    backed_off: Option<CaptureTime>,
-}
-
-impl Silence {
-    /// When the rate is to be lowered, for the first time or again.
-    fn due(&self) -> Option<CaptureTime> {
-        match self.backed_off {
-            Some(at) => Some(at + SILENCE_STEP),
-            None => self.unanswered.map(|at| at + SILENCE),
-        }
-    }
 }
 
 /// Microseconds, bounded so that sums and differences of a few fit.
@@ -485,6 +456,9 @@ const NOISE_LIMITED: i64 = 25_000;
 const STANDING: i64 = 50_000;
 const CALM: i64 = 15_000;
 
+/// What waited this long ago waits no more.
+const STALE: Duration = Duration::from_secs(1);
+
 /// A queue that stands has grown if packets wait for this much longer, in microseconds.
 const GROWN: i64 = 5_000;
 
@@ -509,10 +483,3 @@ const FAR_DOWN: f64 = 0.7;
 
 /// A probe waits for so long after a cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);
-
-/// Feedback that does not come for this long halves the rate, and again each time after the step. Losing a second of
-/// it does not.
-const SILENCE: Duration = Duration::from_millis(1_500);
-const SILENCE_STEP: Duration = Duration::from_secs(1);
-
-const PEAK_EPOCH: Duration = Duration::from_secs(2);

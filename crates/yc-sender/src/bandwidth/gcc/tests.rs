@@ -295,11 +295,14 @@ fn a_queue_that_grows_is_told() {
     assert!(estimate.round_trip.is_some_and(|rtt| rtt >= Duration::from_millis(40)), "{estimate:?}");
 }
 
+/// Sequence, time of leaving, bytes, probe, time of arrival.
+type Told = (u64, u64, usize, Option<u32>, Option<u64>);
+
 /// One call of anything, with anything.
 #[derive(Debug, Clone)]
 enum Call {
     Sent { sequence: u64, at: u64, bytes: usize, probe: Option<u32> },
-    Feedback { at: u64, packets: Vec<(u64, u64, usize, Option<u32>, Option<u64>)> },
+    Feedback { at: u64, packets: Vec<Told> },
     RoundTrip(u64, u64),
     Bound(u64, Option<u32>),
     Wanted(u64, u32),
