@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use yc_media::CaptureTime;
 
-/// Bytes in the last second, in bins of 10 ms: of packets that left, by our clock, or of those that arrived, by the
-/// receiver's. Times are microseconds.
+/// Bytes in the last second, in bins of 10 ms: of packets that left, by our clock, or of those that arrived,
+/// by the receiver's. Times are microseconds.
 #[derive(Debug)]
 pub(super) struct Throughput {
     bins: [u32; BINS],
@@ -47,8 +47,8 @@ impl Throughput {
         self.latest = Some(bin);
     }
 
-    /// Bits per second in the last `window` microseconds, a second at most; in the time since counting began, if
-    /// that is less. `None` in the first 50 ms.
+    /// Bits per second in the last `window` microseconds, a second at most; in the time since counting began,
+    /// if that is less. `None` in the first 50 ms.
     pub(super) fn rate(&self, window: i64) -> Option<f64> {
         let latest = self.latest?;
         let bins = (window / BIN).min(BINS as i64).min(latest - self.began + 1);

@@ -17,7 +17,8 @@ pub(super) enum Arrival {
     Gathering,
     /// A group was completed.
     Varied(Variation),
-    /// Nothing was sent for long, or the arrivals make no sense: what was known of the delay is worth nothing.
+    /// Nothing was sent for long, or the arrivals make no sense: what was known of the delay is worth
+    /// nothing.
     Restarted,
 }
 
@@ -87,8 +88,8 @@ impl Group {
         Self { first_sent: sent, last_sent: sent, first_arrived: arrived, last_arrived: arrived }
     }
 
-    /// Packets belong together that left together, and those that some queue let go at once: it was held up by
-    /// something else than its own length (Wi-Fi).
+    /// Packets belong together that left together, and those that some queue let go at once: it was held up
+    /// by something else than its own length (Wi-Fi).
     fn takes(&self, sent: i64, arrived: i64) -> bool {
         let after = arrived - self.last_arrived;
         let released =

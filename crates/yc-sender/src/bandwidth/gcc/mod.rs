@@ -1,9 +1,11 @@
-//! Google congestion control for a screen: delay first, loss where it means something, probes for what is not known.
+//! Google congestion control for a screen: delay first, loss where it means something, probes for what is not
+//! known.
 //!
-//! [draft-ietf-rmcat-gcc-02](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02) with what libwebrtc made of
-//! it since (trendline, probes, application-limited region), and what a screen needs: it starts at full quality, so a
-//! narrow line must be seen at once ([`queue`]); it sends in bursts, so throughput is measured while packets
-//! wait ([`acknowledged`]); it is still for long, so nothing is believed of the time in which nothing was sent.
+//! [draft-ietf-rmcat-gcc-02](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02) with what
+//! libwebrtc made of it since (trendline, probes, application-limited region), and what a screen needs: it
+//! starts at full quality, so a narrow line must be seen at once ([`queue`]); it sends in bursts, so
+//! throughput is measured while packets wait ([`acknowledged`]); it is still for long, so nothing is believed
+//! of the time in which nothing was sent.
 //!
 //! Rates inside are `f64` bits per second, times `i64` microseconds, each of the clock it was read from.
 
@@ -164,13 +166,14 @@ impl GccEstimator {
         self.round_trip.unwrap_or(ASSUMED_ROUND_TRIP).min(LONGEST_ROUND_TRIP) + FEEDBACK_INTERVAL
     }
 
-    /// For how long packets have been waiting at least, in microseconds. Nothing waits where nothing was sent.
+    /// For how long packets have been waiting at least, in microseconds. Nothing waits where nothing was
+    /// sent.
     fn standing(&self) -> i64 {
         if self.now.saturating_since(self.heard_at) > STALE { 0 } else { self.queue.standing() }
     }
 
-    /// How much of the waiting may be none, in microseconds: jitter, and the time that a packet itself takes, which
-    /// differs by its length.
+    /// How much of the waiting may be none, in microseconds: jitter, and the time that a packet itself takes,
+    /// which differs by its length.
     fn noise(&self) -> i64 {
         let packet = Bitrate::bps(self.aimd.rate() as u32).time_for(PACKET / 2);
         micros(packet).min(LONGEST_PACKET) + 2 * self.queue.jitter().min(LONGEST_PACKET)
@@ -223,20 +226,24 @@ impl GccEstimator {
         }
     }
 
-    /// Goes down to what gets through. Who sends little has little get through: one who is limited by himself goes
-    /// down by steps.
+    /// Goes down to what gets through. Where little is sent, little gets through and says little: unless packets
+    /// wait for very long, the estimate then goes down by steps.
     fn cut(&mut self, now: CaptureTime, throughput: f64) {
-        let known = if self.application.limited() { self.aimd.rate() * STEP_LIMITED } else { 0.0 };
         let before = self.aimd.rate();
-        self.aimd.cut(now, throughput.max(known), self.response());
+        let sent = self.sent.rate(ACKNOWLEDGED_WINDOW).unwrap_or(0.0);
+        let little = self.application.limited()
+            && sent < before.min(self.wanted) / 2.0
+            && self.standing() < STANDING * 2;
+        let throughput = if little { throughput.max(before * STEP_LIMITED) } else { throughput };
+        self.aimd.cut(now, throughput, self.response());
         if self.aimd.rate() < before * FAR_DOWN {
             self.probing.renew(now + AFTER_CUT);
         }
     }
 
-    /// Whether packets wait for too long, and less must be sent for it. A queue that does not shrink although less
-    /// is sent than got through, and nothing is lost, is none: the way became longer (another network, another
-    /// route).
+    /// Whether packets wait for too long, and less must be sent for it. A queue that does not shrink although
+    /// less is sent than got through, and nothing is lost, is none: the way became longer (another network,
+    /// another route).
     fn stands(&mut self, now: CaptureTime, standing: i64, throughput: f64) -> bool {
         if standing < CALM + self.noise() {
             self.stood = None;
@@ -444,8 +451,8 @@ const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 const PACKET: usize = 1_200;
 const LONGEST_PACKET: i64 = 20_000;
 
-/// On a line this narrow, in bits per second, the packets of a probe are a queue of their own: none is sent while the
-/// line is full.
+/// On a line this narrow, in bits per second, the packets of a probe are a queue of their own: none is sent
+/// while the line is full.
 const NARROW: f64 = 400_000.0;
 
 /// Waiting below this is noise, in microseconds; what a sender that sends little sees is noisier.
@@ -465,7 +472,8 @@ const GROWN: i64 = 5_000;
 /// A queue that stands and loses this part is full.
 const LOSSY: f64 = 0.02;
 
-/// Sending less than this part of what got through lets a queue shrink. One that has not after this long is none.
+/// Sending less than this part of what got through lets a queue shrink. One that has not after this long is
+/// none.
 const LESS: f64 = 0.93;
 const LONG_STAND: Duration = Duration::from_millis(800);
 
@@ -475,10 +483,11 @@ const DRAIN_FROM: i64 = 20_000;
 const DRAIN_OVER: i64 = 240_000;
 const DRAIN_MOST: f64 = 0.5;
 
-/// A sender that is limited by itself is cut as if at least this part of the estimate got through.
+/// A sender that sends little is cut as if at least this part of the estimate got through.
 const STEP_LIMITED: f64 = 0.8;
 
-/// A cut to less than this part is more than the usual swing about the capacity: it may have been a short trouble.
+/// A cut to less than this part is more than the usual swing about the capacity: it may have been a short
+/// trouble.
 const FAR_DOWN: f64 = 0.7;
 
 /// A probe waits for so long after a cut.

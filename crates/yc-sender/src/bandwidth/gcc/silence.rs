@@ -47,8 +47,8 @@ impl Silence {
     }
 }
 
-/// Feedback that does not come for this long lowers the rate, and again each time after the step. Losing a second of
-/// it does not.
+/// Feedback that does not come for this long lowers the rate, and again each time after the step. Losing a
+/// second of it does not.
 const SILENCE: Duration = Duration::from_millis(1_500);
 const STEP: Duration = Duration::from_secs(1);
 

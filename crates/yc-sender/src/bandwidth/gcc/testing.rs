@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) policer: bool,
     /// Part of the packets that overtake those before.
     pub(super) reordered: f64,
+    /// The receiver tells this often.
+    pub(super) told: f64,
     /// The receiver's clock goes faster by this part.
     pub(super) drift: f64,
     /// Nothing gets through, feedback included.
@@ -42,6 +44,7 @@ impl Line {
             loss: 0.0,
             policer: false,
             reordered: 0.0,
+            told: 100.0,
             drift: 0.0,
             broken: false,
             deaf: false,
@@ -286,9 +289,9 @@ impl World {
         Some(self.last_arrival)
     }
 
-    /// The receiver tells every 100 ms of what was sent before the last packet that arrived.
+    /// The receiver tells of what was sent before the last packet that arrived.
     fn report(&mut self) {
-        if self.millis - self.reported_at < 100.0 {
+        if self.millis - self.reported_at < self.line.told {
             return;
         }
         self.reported_at = self.millis;
@@ -340,7 +343,8 @@ impl World {
         })
     }
 
-    /// When the estimate was at least (or, at most) so much for the first time after `from`, in seconds after it.
+    /// When the estimate was at least (or, at most) so much for the first time after `from`, in seconds after
+    /// it.
     pub(super) fn reached(&self, from: f64, wanted: impl Fn(&Sample) -> bool) -> f64 {
         self.samples
             .iter()

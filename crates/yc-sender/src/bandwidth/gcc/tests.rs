@@ -85,11 +85,29 @@ fn a_line_that_widens_is_used_within_five_seconds_and_one_that_narrows_is_draine
             let used = world.arrived(rise + 5.0, rise + 15.0);
             assert!(used >= 4_250.0, "{delay} {phase}: {used}\n{}", world.table(2));
             let drop = rise + 15.0;
-            let late = world.samples.iter().rfind(|sample| sample.at < drop + 8.0 && sample.waited > 100.0);
-            let drained = late.unwrap().at - drop;
+            let drained = world.reached(drop + 0.3, |sample| sample.waited < 100.0) + 0.3;
             assert!(drained <= 3.0, "{delay} {phase}: {drained}\n{}", world.table(2));
+            let waited = world.wait_p95(drop + 3.0, drop + 15.0);
+            assert!(waited <= 100.0, "{delay} {phase}: {waited}\n{}", world.table(2));
             let used = world.arrived(drop + 3.0, drop + 15.0);
             assert!(used >= 425.0, "{delay} {phase}: {used}\n{}", world.table(2));
+        }
+    }
+}
+
+#[test]
+fn a_line_that_becomes_much_narrower_is_seen_within_a_second_although_less_was_sent_than_allowed() {
+    for kbps in [300.0, 1_000.0, 3_000.0] {
+        for queue in [200.0, 1_000.0] {
+            let mut world = world(Line { queue, ..Line::new(20_000.0) });
+            world.run(15.0);
+            assert!(world.estimator.estimate().application_limited);
+            world.line.kbps = kbps;
+            world.run(10.0);
+            let down = world.reached(15.0, |sample| sample.estimate <= kbps);
+            assert!(down <= 1.0, "{kbps} {queue}: {down}\n{}", world.table(1));
+            let drained = world.reached(15.3, |sample| sample.waited < 100.0) + 0.3;
+            assert!(drained <= 3.0, "{kbps} {queue}: {drained}\n{}", world.table(1));
         }
     }
 }
@@ -213,6 +231,14 @@ fn a_second_without_feedback_changes_nothing_and_a_longer_time_backs_off() {
         let back = world.arrived(13.0 + deaf, 20.0 + deaf);
         assert!(back >= 5_700.0, "{deaf}: {back}\n{}", world.table(5));
     }
+}
+
+#[test]
+fn where_feedback_never_comes_the_start_is_kept() {
+    let mut world = world(Line { deaf: true, ..Line::new(8_000.0) });
+    world.run(20.0);
+    assert_eq!(world.estimates(0.0, 20.0), (6_000.0, 6_000.0));
+    assert_eq!(world.probe_bytes, 0);
 }
 
 #[test]
@@ -344,7 +370,8 @@ proptest! {
         min in 0..10_000_000_u32,
         max in any::<u32>(),
     ) {
-        let config = BandwidthConfig::new(Bitrate::bps(start)).with_bounds(Bitrate::bps(min), Bitrate::bps(max));
+        let bounds = (Bitrate::bps(min), Bitrate::bps(max));
+        let config = BandwidthConfig::new(Bitrate::bps(start)).with_bounds(bounds.0, bounds.1);
         let mut estimator = GccEstimator::new(config);
         for call in calls {
             match call {
