@@ -114,6 +114,7 @@ impl GccEstimator {
         if outcomes.first().is_some_and(|outcome| outcome.sent.sequence > self.told) {
             // Feedback was lost: what it would have told of did not arrive in no time.
             self.acknowledged = Throughput::new();
+            self.saturated = Saturated::default();
         }
         let mut seen = Usage::Normal;
         for PacketOutcome { sent: packet, arrived } in outcomes {

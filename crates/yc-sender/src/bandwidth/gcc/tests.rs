@@ -234,6 +234,17 @@ fn a_second_without_feedback_changes_nothing_and_a_longer_time_backs_off() {
 }
 
 #[test]
+fn feedback_that_was_lost_does_not_look_like_packets_that_were() {
+    let mut world = world(Line::new(3_000.0));
+    world.run(10.0);
+    world.line.deaf = true;
+    world.run(1.0);
+    world.line.deaf = false;
+    world.run(5.0);
+    assert!(world.estimates(10.0, 16.0).0 >= 2_200.0, "{}", world.table(1));
+}
+
+#[test]
 fn where_feedback_never_comes_the_start_is_kept() {
     let mut world = world(Line { deaf: true, ..Line::new(8_000.0) });
     world.run(20.0);
