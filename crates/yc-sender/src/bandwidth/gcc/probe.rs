@@ -178,7 +178,7 @@ impl Probing {
         self.waiting = None;
         self.running = None;
         self.factor = CAREFUL_FACTOR;
-        self.interval = (self.interval + INTERVAL / 4).min(LONGEST_INTERVAL);
+        self.interval = (self.interval + INTERVAL / 8).min(LONGEST_INTERVAL);
         let affordable = Duration::from_secs_f64(SMALLEST_CLUSTER / (estimate * SHARE).max(1e4));
         self.due = self.due.max(Some(now + self.interval.max(affordable)));
     }
@@ -269,10 +269,10 @@ const NEAR_ENOUGH: f64 = 0.95;
 /// Between clusters while the estimate is below what is wanted; after those that found nothing, a little
 /// longer. Shorter than libwebrtc's 5 s: what was lost in a bad moment is to be had back within 5 s.
 const INTERVAL: Duration = Duration::from_secs(2);
-const LONGEST_INTERVAL: Duration = Duration::from_millis(2_500);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(2_250);
 
 /// Probes that find nothing are this part of what is sent, at most: bits of the smallest cluster.
-const SHARE: f64 = 0.04;
+const SHARE: f64 = 0.05;
 const SMALLEST_CLUSTER: f64 = 5.0 * 1_200.0 * 8.0;
 
 /// The same for a sender that does not need more now.
@@ -360,9 +360,9 @@ mod tests {
             matches!(result, Some(ProbeResult::Saturated(rate)) if (1e6..1.2e6).contains(&rate)),
             "{result:?}"
         );
-        probing.plan(at(2_500), &outlook(1.1e6));
+        probing.plan(at(2_300), &outlook(1.1e6));
         assert_eq!(probing.poll(), None);
-        probing.plan(at(2_600), &outlook(1.1e6));
+        probing.plan(at(2_400), &outlook(1.1e6));
         assert!(probing.poll().is_some());
     }
 
