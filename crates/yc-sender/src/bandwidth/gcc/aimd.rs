@@ -38,8 +38,8 @@ impl Aimd {
         self.cut_at.map_or(Duration::MAX, |cut| now.saturating_since(cut))
     }
 
-    /// Goes down to a part of what got through: a queue grew. Not again before the `response` of the network to
-    /// the cut before can have been seen, unless what got through is far below.
+    /// Goes down to a part of what got through: a queue grew. Not again before the `response` of the network
+    /// to the cut before can have been seen, unless what got through is far below.
     pub(super) fn cut(&mut self, now: CaptureTime, throughput: f64, response: Duration) {
         if self.since_cut(now) < response && throughput * 2.0 > self.rate {
             return;
@@ -55,8 +55,8 @@ impl Aimd {
         self.looked_at = Some(now);
     }
 
-    /// Goes to `rate`, which was seen to get through in a short burst. What is little above the known capacity is
-    /// an error of that measurement, and leads to the capacity.
+    /// Goes to `rate`, which was seen to get through in a short burst. What is little above the known
+    /// capacity is an error of that measurement, and leads to the capacity.
     pub(super) fn raise(&mut self, now: CaptureTime, rate: f64) {
         let rate = match self.capacity() {
             Some(capacity) if rate < capacity * NEWS => {
@@ -89,7 +89,8 @@ impl Aimd {
         let elapsed = now.saturating_since(self.looked_at.replace(now).unwrap_or(now)).min(LONGEST_STEP);
         let seconds = elapsed.as_secs_f64();
         let grown = if self.capacity.near(self.rate) {
-            // In proportion to the rate as well: a packet is much on a narrow line, and nothing on a wide one.
+            // In proportion to the rate as well: a packet is much on a narrow line, and nothing on a wide
+            // one.
             let step = PACKET / response.as_secs_f64().max(0.1);
             self.rate + step.clamp(self.rate * SLOWEST, self.rate * FASTEST) * seconds
         } else {
@@ -104,7 +105,8 @@ impl Aimd {
     }
 }
 
-/// What the bottleneck let through when queues grew: an average in kbit/s, and how far the values lie from it.
+/// What the bottleneck let through when queues grew: an average in kbit/s, and how far the values lie from
+/// it.
 #[derive(Debug, Default)]
 struct LinkCapacity {
     average: Option<f64>,

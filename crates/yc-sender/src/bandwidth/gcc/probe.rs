@@ -8,9 +8,9 @@ use crate::bandwidth::{ProbeCluster, SentPacket};
 
 /// Says when to probe, and reads what became of it. One cluster at a time.
 ///
-/// The figures are those of libwebrtc's `probe_controller.cc` and `probe_bitrate_estimator.cc` where nothing else is
-/// said. A screen's rate jumps from nothing to everything: growth by 8 % a second comes too late for it, so probes do
-/// most of the finding.
+/// The figures are those of libwebrtc's `probe_controller.cc` and `probe_bitrate_estimator.cc` where nothing
+/// else is said. A screen's rate jumps from nothing to everything: growth by 8 % a second comes too late for
+/// it, so probes do most of the finding.
 #[derive(Debug)]
 pub(super) struct Probing {
     next_id: u32,
@@ -134,7 +134,8 @@ impl Probing {
         }
     }
 
-    /// Reads the cluster, if enough of it arrived. Where there is room for more, the next one follows at once.
+    /// Reads the cluster, if enough of it arrived. Where there is room for more, the next one follows at
+    /// once.
     pub(super) fn conclude(&mut self, now: CaptureTime, known: Known) -> Option<ProbeResult> {
         let running = self.running.as_ref()?;
         let result = running.train.result(&running.cluster, self.jitter)?;
@@ -177,7 +178,7 @@ impl Probing {
         self.waiting = None;
         self.running = None;
         self.factor = CAREFUL_FACTOR;
-        self.interval = (self.interval + INTERVAL / 4).min(LONGEST_INTERVAL);
+        self.interval = (self.interval + INTERVAL / 8).min(LONGEST_INTERVAL);
         let affordable = Duration::from_secs_f64(SMALLEST_CLUSTER / (estimate * SHARE).max(1e4));
         self.due = self.due.max(Some(now + self.interval.max(affordable)));
     }
@@ -218,8 +219,8 @@ impl Train {
         }
     }
 
-    /// The rate it left at, and by how much its arrival was stretched: the slope of a line through all packets,
-    /// for jitter moves the first and the last one as far as any other.
+    /// The rate it left at, and by how much its arrival was stretched: the slope of a line through all
+    /// packets, for jitter moves the first and the last one as far as any other.
     fn result(&self, cluster: &ProbeCluster, jitter: Duration) -> Option<ProbeResult> {
         let enough = f64::from(self.packets) >= f64::from(cluster.min_packets) * COMPLETE
             && self.bytes as f64 >= cluster.min_bytes as f64 * COMPLETE;
@@ -241,20 +242,21 @@ impl Train {
     }
 }
 
-/// A cluster has at least so many packets, and lasts at least so long: timing of fewer is noise. Where arrivals are
-/// not timed well it lasts longer, by a few times the jitter.
+/// A cluster has at least so many packets, and lasts at least so long: timing of fewer is noise. Where
+/// arrivals are not timed well it lasts longer, by a few times the jitter.
 const MIN_PACKETS: u32 = 5;
 const MIN_DURATION: Duration = Duration::from_millis(20);
 const JITTERS: u32 = 5;
 const MOST_JITTER: Duration = Duration::from_millis(60);
 
-/// The first cluster asks for three times the estimate, each one after it for twice. A line that had no room when it
-/// was asked last is asked for less, for on a narrow one five packets are a queue.
+/// The first cluster asks for three times the estimate, each one after it for twice. A line that had no room
+/// when it was asked last is asked for less, for on a narrow one five packets are a queue.
 const FIRST_FACTOR: f64 = 3.0;
 const FACTOR: f64 = 2.0;
 const CAREFUL_FACTOR: f64 = 1.5;
 
-/// The next cluster follows at once where this part of the one before got through, and there is this much to find.
+/// The next cluster follows at once where this part of the one before got through, and there is this much to
+/// find.
 const FURTHER: f64 = 0.7;
 const WORTH_IT: f64 = 1.1;
 
@@ -264,12 +266,13 @@ const WORTH_A_LOOK: f64 = 1.2;
 /// Nobody probes for the rest above this part of what is wanted.
 const NEAR_ENOUGH: f64 = 0.95;
 
-/// Between clusters while the estimate is below what is wanted; after those that found nothing, a little longer. Shorter than libwebrtc's 5 s: what was lost in a bad moment is to be had back within 5 s.
+/// Between clusters while the estimate is below what is wanted; after those that found nothing, a little
+/// longer. Shorter than libwebrtc's 5 s: what was lost in a bad moment is to be had back within 5 s.
 const INTERVAL: Duration = Duration::from_secs(2);
-const LONGEST_INTERVAL: Duration = Duration::from_millis(2_500);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(2_250);
 
 /// Probes that find nothing are this part of what is sent, at most: bits of the smallest cluster.
-const SHARE: f64 = 0.04;
+const SHARE: f64 = 0.05;
 const SMALLEST_CLUSTER: f64 = 5.0 * 1_200.0 * 8.0;
 
 /// The same for a sender that does not need more now.
@@ -290,8 +293,8 @@ const COMPLETE: f64 = 0.8;
 /// No cluster lasts longer than this, in microseconds.
 const LONGEST_TRAIN: f64 = 1_000_000.0;
 
-/// Arriving stretched by this much is what a bottleneck does; some less than what it lets through does not fill its
-/// queue.
+/// Arriving stretched by this much is what a bottleneck does; some less than what it lets through does not
+/// fill its queue.
 const STRETCHED: f64 = 1.1;
 const OF_SATURATED: f64 = 0.95;
 
@@ -318,7 +321,8 @@ mod tests {
         }
     }
 
-    /// Sends what is asked for through a bottleneck of `bottleneck` bits per second; answers with the rate asked.
+    /// Sends what is asked for through a bottleneck of `bottleneck` bits per second; answers with the rate
+    /// asked.
     fn run(probing: &mut Probing, now: u64, bottleneck: f64) -> Option<(f64, Option<ProbeResult>)> {
         let cluster = probing.poll()?;
         let asked = f64::from(cluster.bitrate.as_bps());
@@ -356,9 +360,9 @@ mod tests {
             matches!(result, Some(ProbeResult::Saturated(rate)) if (1e6..1.2e6).contains(&rate)),
             "{result:?}"
         );
-        probing.plan(at(2_500), &outlook(1.1e6));
+        probing.plan(at(2_300), &outlook(1.1e6));
         assert_eq!(probing.poll(), None);
-        probing.plan(at(2_600), &outlook(1.1e6));
+        probing.plan(at(2_400), &outlook(1.1e6));
         assert!(probing.poll().is_some());
     }
 

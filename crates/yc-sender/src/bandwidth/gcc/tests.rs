@@ -85,11 +85,29 @@ fn a_line_that_widens_is_used_within_five_seconds_and_one_that_narrows_is_draine
             let used = world.arrived(rise + 5.0, rise + 15.0);
             assert!(used >= 4_250.0, "{delay} {phase}: {used}\n{}", world.table(2));
             let drop = rise + 15.0;
-            let late = world.samples.iter().rfind(|sample| sample.at < drop + 8.0 && sample.waited > 100.0);
-            let drained = late.unwrap().at - drop;
+            let drained = world.reached(drop + 0.3, |sample| sample.waited < 100.0) + 0.3;
             assert!(drained <= 3.0, "{delay} {phase}: {drained}\n{}", world.table(2));
+            let waited = world.wait_p95(drop + 3.0, drop + 15.0);
+            assert!(waited <= 100.0, "{delay} {phase}: {waited}\n{}", world.table(2));
             let used = world.arrived(drop + 3.0, drop + 15.0);
             assert!(used >= 425.0, "{delay} {phase}: {used}\n{}", world.table(2));
+        }
+    }
+}
+
+#[test]
+fn a_line_that_becomes_much_narrower_is_seen_within_a_second_although_less_was_sent_than_allowed() {
+    for kbps in [300.0, 1_000.0, 3_000.0] {
+        for queue in [200.0, 1_000.0] {
+            let mut world = world(Line { queue, ..Line::new(20_000.0) });
+            world.run(15.0);
+            assert!(world.estimator.estimate().application_limited);
+            world.line.kbps = kbps;
+            world.run(10.0);
+            let down = world.reached(15.0, |sample| sample.estimate <= kbps);
+            assert!(down <= 1.0, "{kbps} {queue}: {down}\n{}", world.table(1));
+            let drained = world.reached(15.3, |sample| sample.waited < 100.0) + 0.3;
+            assert!(drained <= 3.0, "{kbps} {queue}: {drained}\n{}", world.table(1));
         }
     }
 }
@@ -216,6 +234,25 @@ fn a_second_without_feedback_changes_nothing_and_a_longer_time_backs_off() {
 }
 
 #[test]
+fn feedback_that_was_lost_does_not_look_like_packets_that_were() {
+    let mut world = world(Line::new(3_000.0));
+    world.run(10.0);
+    world.line.deaf = true;
+    world.run(1.0);
+    world.line.deaf = false;
+    world.run(5.0);
+    assert!(world.estimates(10.0, 16.0).0 >= 2_200.0, "{}", world.table(1));
+}
+
+#[test]
+fn where_feedback_never_comes_the_start_is_kept() {
+    let mut world = world(Line { deaf: true, ..Line::new(8_000.0) });
+    world.run(20.0);
+    assert_eq!(world.estimates(0.0, 20.0), (6_000.0, 6_000.0));
+    assert_eq!(world.probe_bytes, 0);
+}
+
+#[test]
 fn packets_that_overtake_and_clocks_that_drift_are_no_congestion() {
     let mut reordered = world(Line { reordered: 0.05, ..Line::new(9_000.0) });
     reordered.run(30.0);
@@ -295,11 +332,14 @@ fn a_queue_that_grows_is_told() {
     assert!(estimate.round_trip.is_some_and(|rtt| rtt >= Duration::from_millis(40)), "{estimate:?}");
 }
 
+/// Sequence, time of leaving, bytes, probe, time of arrival.
+type Told = (u64, u64, usize, Option<u32>, Option<u64>);
+
 /// One call of anything, with anything.
 #[derive(Debug, Clone)]
 enum Call {
     Sent { sequence: u64, at: u64, bytes: usize, probe: Option<u32> },
-    Feedback { at: u64, packets: Vec<(u64, u64, usize, Option<u32>, Option<u64>)> },
+    Feedback { at: u64, packets: Vec<Told> },
     RoundTrip(u64, u64),
     Bound(u64, Option<u32>),
     Wanted(u64, u32),
@@ -341,7 +381,8 @@ proptest! {
         min in 0..10_000_000_u32,
         max in any::<u32>(),
     ) {
-        let config = BandwidthConfig::new(Bitrate::bps(start)).with_bounds(Bitrate::bps(min), Bitrate::bps(max));
+        let bounds = (Bitrate::bps(min), Bitrate::bps(max));
+        let config = BandwidthConfig::new(Bitrate::bps(start)).with_bounds(bounds.0, bounds.1);
         let mut estimator = GccEstimator::new(config);
         for call in calls {
             match call {
