@@ -21,7 +21,9 @@ pub fn scores(scores: &[Score]) -> String {
         ("rise ms", |score| optional(score.rise_ms)),
         ("recover ms", |score| optional(score.recovery_ms)),
         ("over %", |score| whole(score.overshoot * 100.0)),
-        ("queue p50/p95", |score| format!("{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms)),
+        ("queue p50/p95/settled", |score| {
+            format!("{:.0}/{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms, score.queue_settled_p95_ms)
+        }),
         ("latency p50/p95", |score| format!("{:.0}/{:.0}", score.latency_p50_ms, score.latency_p95_ms)),
         ("target/sent kbps", |score| format!("{:.0}/{:.0}", score.target_kbps, score.sent_kbps)),
         ("keys", |score| score.keyframes.to_string()),
