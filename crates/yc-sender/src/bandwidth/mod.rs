@@ -1,8 +1,8 @@
 //! What the network takes: estimated at the sender, from when each packet left and when it arrived.
 //!
 //! A [`BandwidthEstimator`] is plain code: packets that left and feedback go in, an [`Estimate`] and probes
-//! come out. It knows no clock, no socket, no thread; the time is an argument. [`SentLedger`] stands before it:
-//! it turns the transport-wide feedback of the wire
+//! come out. It knows no clock, no socket, no thread; the time is an argument. [`SentLedger`] stands before
+//! it: it turns the transport-wide feedback of the wire
 //! ([draft-holmer-rmcat-transport-wide-cc-extensions-01](https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01))
 //! into [`PacketOutcome`]s and believes none of it that cannot be true.
 
@@ -55,7 +55,8 @@ pub trait BandwidthEstimator: Send + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentPacket {
-    /// Its transport-wide sequence number, unwrapped: each packet's is one more than that of the packet before.
+    /// Its transport-wide sequence number, unwrapped: each packet's is one more than that of the packet
+    /// before.
     pub sequence: u64,
     /// When it left.
     pub at: CaptureTime,
@@ -99,8 +100,8 @@ impl PacketOutcome {
 
 /// Packets to be sent at once, to see whether the network takes `bitrate`.
 ///
-/// Both bounds are to be met: at least `min_packets` packets, and at least `min_bytes` bytes. Media that waits
-/// is sent for it; where there is too little of it, padding or repeated packets.
+/// Both bounds are to be met: at least `min_packets` packets, and at least `min_bytes` bytes. Media that
+/// waits is sent for it; where there is too little of it, padding or repeated packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeCluster {
