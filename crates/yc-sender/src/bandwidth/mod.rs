@@ -115,6 +115,13 @@ pub struct ProbeCluster {
     pub min_bytes: usize,
 }
 
+impl ProbeCluster {
+    /// At least `min_packets` packets and `min_bytes` bytes, to leave at `bitrate`, as the probe `id`.
+    pub const fn new(id: u32, bitrate: Bitrate, min_packets: u32, min_bytes: usize) -> Self {
+        Self { id, bitrate, min_packets, min_bytes }
+    }
+}
+
 /// What is thought of the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -129,6 +136,13 @@ pub struct Estimate {
     pub usage: Usage,
     /// Less is sent than the estimate allows, so that what arrives says little of what could.
     pub application_limited: bool,
+}
+
+impl Estimate {
+    /// It takes `bitrate`, and nothing else is known of it.
+    pub const fn new(bitrate: Bitrate) -> Self {
+        Self { bitrate, loss: 0.0, round_trip: None, usage: Usage::Normal, application_limited: false }
+    }
 }
 
 /// How the way to the receiver is used, by the growth of the delay.
