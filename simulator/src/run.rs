@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
             session,
             self.changes.front().map(|change| change.at),
             self.joins.front().copied(),
-            self.encoding.due_at(self.now, self.session.backlog()),
+            self.encoding.due_at(self.now, self.session.has_room()),
             self.forward.next_due(),
             self.backward.next_due(),
             self.receiver.poll_timeout(),
@@ -296,7 +296,7 @@ impl<'a> Run<'a> {
         while let Some(action) = self.session.poll_action() {
             self.act(action);
         }
-        if let Some(frame) = self.encoding.step(now, self.session.backlog(), &mut self.record.postponed) {
+        if let Some(frame) = self.encoding.step(now, self.session.has_room(), &mut self.record.postponed) {
             self.record.frames.push(frame);
         }
     }
@@ -353,7 +353,6 @@ impl<'a> Run<'a> {
 #[derive(Debug)]
 struct Encoding {
     encoder: Encoder,
-    max_backlog: Duration,
     still: yc_sender::StillConfig,
     keyframe_wanted: bool,
     /// The captured picture that waits.
@@ -372,7 +371,6 @@ impl Encoding {
     fn new(config: &SenderConfig, encoder: Encoder) -> Self {
         Self {
             encoder,
-            max_backlog: config.pacing.max_backlog,
             still: config.still,
             keyframe_wanted: true,
             waiting: None,
@@ -391,12 +389,12 @@ impl Encoding {
     }
 
     /// When [`step`](Self::step) or [`finished`](Self::finished) has something to do next.
-    fn due_at(&self, now: Duration, backlog: Duration) -> Option<Duration> {
+    fn due_at(&self, now: Duration, has_room: bool) -> Option<Duration> {
         if let Some((done, _)) = &self.busy {
             return Some(*done);
         }
         let mut at = self.wanted_at()?;
-        if at <= now && backlog > self.max_backlog {
+        if at <= now && !has_room {
             // Looked at in steps, as the thread does.
             at = now + BACKLOG_POLL;
         }
@@ -428,11 +426,11 @@ impl Encoding {
     }
 
     /// Encodes what is due: a captured picture, a wanted key frame, or the last picture once more.
-    fn step(&mut self, now: Duration, backlog: Duration, postponed: &mut u64) -> Option<FrameRecord> {
+    fn step(&mut self, now: Duration, has_room: bool, postponed: &mut u64) -> Option<FrameRecord> {
         if self.busy.is_some() || self.wanted_at().is_none_or(|at| at > now) {
             return None;
         }
-        if backlog > self.max_backlog {
+        if !has_room {
             *postponed += u64::from(!std::mem::replace(&mut self.postponed, true));
             return None;
         }

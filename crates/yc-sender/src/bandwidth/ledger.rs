@@ -385,4 +385,36 @@ mod tests {
         assert_eq!(feed(&mut ledger, 110, 10, &[Some(0)]), [(10, Some(0))]);
         assert_eq!(ledger.in_flight(), 49_000);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_feedback_panics_or_is_believed_twice_or_moves_the_clock_out_of_bounds(
+            steps in proptest::collection::vec(
+                (
+                    proptest::num::u64::ANY,
+                    proptest::num::u16::ANY,
+                    proptest::collection::vec(proptest::option::of(proptest::num::u32::ANY), 0..300),
+                ),
+                1..30,
+            ),
+        ) {
+            let mut ledger = ledger(500);
+            let mut received = std::collections::HashSet::new();
+            let (mut now, mut outcomes) = (500, Vec::new());
+            for (n, (elapsed, base, ticks)) in (1_u32..).zip(steps) {
+                now += elapsed % 100;
+                ledger.on_sent(at(now), 1_000, None);
+                // Half of them about packets that left.
+                let base = if n % 2 == 0 { base } else { base % 500 };
+                ledger.on_feedback(at(now), base, ticks, &mut outcomes);
+                for outcome in &outcomes {
+                    let Some(arrived) = outcome.arrived else { continue };
+                    assert!(received.insert(outcome.sent.sequence));
+                    let bound = Duration::from_millis(now - 500) + AHEAD * n;
+                    assert!(arrived <= in_time(EPOCH) + bound, "{arrived:?}");
+                }
+                assert!(ledger.in_flight() <= (500 + n as usize) * 1_000);
+            }
+        }
+    }
 }
