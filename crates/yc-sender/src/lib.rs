@@ -62,6 +62,7 @@ mod reason;
 mod retreat;
 mod session;
 mod silence;
+mod srtp;
 mod status;
 mod sync;
 mod token_bucket;
@@ -82,6 +83,7 @@ pub use pipeline::{PreparedSender, Sender, StopHandle};
 pub use queue::{FrameQueue, Taken};
 pub use reason::{Reason, ReasonStage};
 pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
+pub use srtp::{SrtpError, SrtpErrorKind, SrtpKeys, SrtpMasterKey, SrtpSuite};
 pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
     ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
