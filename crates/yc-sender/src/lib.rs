@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`pipeline`]: it is the flow, top to bottom. Policy (when a still
 //! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
-//! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport.rs` alone.
+//! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport/` alone.
 //!
 //! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, do it
 //! however the app does (for mediasoup: `yc-sfu`), then [`PreparedSender::start`].
@@ -88,4 +88,4 @@ pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
     ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
 };
-pub use transport::{PacketTransport, TransportError, TransportWaker, UdpTransport};
+pub use transport::{PacketTransport, Refused, TransportError, TransportWaker, UdpTransport};
