@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use yc_capture::CaptureTarget;
+use yc_host::SrtpChoice;
 use yc_sender::ContentHint;
 
 use crate::faults::FaultArgs;
@@ -82,7 +83,12 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Send media unencrypted to a receiver that is not on this machine.
+    /// What to protect media with: auto, aead_aes_128_gcm, aead_aes_256_gcm, aes_cm_128_hmac_sha1_80, or off. auto
+    /// offers them in this order until the server takes one.
+    #[arg(long, value_name = "SUITE", default_value_t = SrtpChoice::Auto)]
+    pub(crate) srtp: SrtpChoice,
+
+    /// With --srtp off: send media unencrypted to a receiver that is not on this machine.
     #[arg(long)]
     pub(crate) allow_plain_rtp: bool,
 
@@ -107,7 +113,7 @@ pub(crate) struct Args {
 
 /// What the commands say themselves, or what is about a server. The room token may be in the environment all the
 /// same.
-const CONFLICTS: [&str; 16] = [
+const CONFLICTS: [&str; 17] = [
     "list",
     "source",
     "server",
@@ -120,6 +126,7 @@ const CONFLICTS: [&str; 16] = [
     "no_cursor",
     "high_priority",
     "json",
+    "srtp",
     "allow_plain_rtp",
     "allow_insecure",
     "trace_frames",
@@ -180,6 +187,7 @@ mod tests {
             ("--bitrate", "29", "30..=200000"),
             ("--for", "-1", "more than 0"),
             ("--source", "scren", "none of screen"),
+            ("--srtp", "on", "auto, aead_aes_128_gcm, aead_aes_256_gcm, aes_cm_128_hmac_sha1_80 or off"),
         ] {
             let error = Args::try_parse_from(["yc-share", "--list", &format!("{option}={value}")]);
             let text = error.unwrap_err().to_string();

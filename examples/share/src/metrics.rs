@@ -30,6 +30,7 @@ pub(crate) fn text(status: Option<&SenderStatus>) -> Result<String, fmt::Error> 
 fn families(s: &SenderStatus) -> Vec<Family> {
     let (dropped, key_frames, feedback, startup) = (&s.dropped, &s.key_frames, &s.feedback, &s.startup);
     let life = &s.lifecycle;
+    let rejected = s.srtp.map(|srtp| srtp.rtcp_rejected).unwrap_or_default();
     let is = |state| Some(f64::from(u8::from(s.state == state)));
     vec![
         Family::info(
@@ -195,6 +196,17 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("malformed", feedback.malformed),
             ],
         ),
+        Family::counters(
+            "rtcp_rejected",
+            "Datagrams received that were dropped unread, by why; without SRTP none is.",
+            "why",
+            [
+                ("authentication", rejected.authentication),
+                ("replayed", rejected.replayed),
+                ("malformed", rejected.malformed),
+                ("exhausted", rejected.exhausted),
+            ],
+        ),
         Family::gauge(
             "packet_loss",
             "Part of the packets lost, in the last report.",
@@ -348,7 +360,7 @@ pub(crate) mod tests {
 
     use yc_capture::CaptureConfig;
     use yc_rtp::StreamParams;
-    use yc_sender::{PreparedSender, SenderConfig, SenderEvent};
+    use yc_sender::{PreparedSender, Protection, SenderConfig, SenderEvent};
 
     use super::*;
 
@@ -359,7 +371,8 @@ pub(crate) mod tests {
         let capture = CaptureConfig::new("synthetic:320x180".parse().unwrap());
         let prepared = PreparedSender::open(SenderConfig::default(), capture).unwrap();
         let params = StreamParams::new(1, 101, prepared.codec_params().unwrap(), "test");
-        let mut sender = prepared.start(params, receiver.local_addr().unwrap()).unwrap();
+        let target = receiver.local_addr().unwrap();
+        let mut sender = prepared.start(params, target, Protection::PlainOnLoopback).unwrap();
         let event = sender.next_event(Duration::from_secs(30)).unwrap();
         assert!(matches!(event, SenderEvent::SenderStarted { .. }), "{event:?}");
         assert!(sender.stop());

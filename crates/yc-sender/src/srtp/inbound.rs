@@ -6,7 +6,7 @@ use super::{SrtpError, SrtpErrorKind, SrtpMasterKey};
 
 /// Lets through what the receiver protected, once.
 #[derive(Debug)]
-pub(crate) struct Inbound {
+pub(super) struct Inbound {
     rtcp: SessionCipher,
     /// By the SSRC that sent it, which is authentic.
     streams: Vec<(u32, ReplayWindow)>,
@@ -14,7 +14,7 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     /// Of what is protected with `key`.
-    pub(crate) fn new(key: &SrtpMasterKey) -> Self {
+    pub(super) fn new(key: &SrtpMasterKey) -> Self {
         Self::with_cipher(SessionCipher::rtcp(key))
     }
 
@@ -29,7 +29,7 @@ impl Inbound {
     ///
     /// `Malformed` for what cannot be SRTCP, `AuthenticationFailed`, `Replayed`, and `Exhausted` for a sender after the
     /// 16th.
-    pub(crate) fn open_rtcp(&mut self, datagram: &mut [u8]) -> Result<usize, SrtpError> {
+    pub(super) fn open_rtcp(&mut self, datagram: &mut [u8]) -> Result<usize, SrtpError> {
         let (len, index) = self.rtcp.open_rtcp(datagram)?;
         let ssrc = u32::from_be_bytes([datagram[4], datagram[5], datagram[6], datagram[7]]);
         let window = match self.streams.iter_mut().position(|(known, _)| *known == ssrc) {

@@ -18,10 +18,14 @@ mod replay;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use error::{SrtpError, SrtpErrorKind};
 pub use key::{SrtpKeys, SrtpMasterKey};
 pub use suite::SrtpSuite;
+pub use transport::{SrtpRejections, SrtpStatus, SrtpTransport};
 
-pub(crate) use inbound::Inbound;
-pub(crate) use outbound::Outbound;
+pub(crate) use transport::SrtpTally;
+
+use inbound::Inbound;
+use outbound::Outbound;

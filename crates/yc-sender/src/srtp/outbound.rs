@@ -5,7 +5,7 @@ use super::{SrtpError, SrtpErrorKind, SrtpMasterKey};
 
 /// Protects what we send.
 #[derive(Debug)]
-pub(crate) struct Outbound {
+pub(super) struct Outbound {
     rtp: SessionCipher,
     rtcp: SessionCipher,
     streams: Vec<Stream>,
@@ -22,7 +22,7 @@ struct Stream {
 
 impl Outbound {
     /// With `key`.
-    pub(crate) fn new(key: &SrtpMasterKey) -> Self {
+    pub(super) fn new(key: &SrtpMasterKey) -> Self {
         Self::with_ciphers(SessionCipher::rtp(key), SessionCipher::rtcp(key))
     }
 
@@ -40,7 +40,7 @@ impl Outbound {
     ///
     /// `Malformed` for what is no RTP; `Replayed` for a packet that has the index of another one that was sent, or of
     /// one so old that it cannot be told; `Exhausted` after 2^48 packets of one SSRC, and for a ninth SSRC.
-    pub(crate) fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+    pub(super) fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         let header_len = rtp_header_len(packet)
             .ok_or_else(|| SrtpError::new(SrtpErrorKind::Malformed, "it is no RTP packet"))?;
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
@@ -58,7 +58,7 @@ impl Outbound {
     /// # Errors
     ///
     /// `Malformed` for what is no RTCP; `Exhausted` after 2^31 datagrams of one SSRC, and for a ninth SSRC.
-    pub(crate) fn seal_rtcp(&mut self, datagram: &mut Vec<u8>) -> Result<(), SrtpError> {
+    pub(super) fn seal_rtcp(&mut self, datagram: &mut Vec<u8>) -> Result<(), SrtpError> {
         if datagram.len() < RTCP_HEADER_LEN || datagram[0] >> 6 != 2 {
             return Err(SrtpError::new(SrtpErrorKind::Malformed, "it is no RTCP"));
         }
