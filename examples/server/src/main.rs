@@ -13,6 +13,9 @@ use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use cli::{Cli, Command, Serve, TokenArgs};
 use serde_json::json;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use yc_server::{App, Viewer};
 use yc_sfu::server::{MediaAddress, ServerConfig, SfuServer, TokenKey};
 
@@ -75,7 +78,11 @@ fn serve(args: Serve) -> Result<(), Failure> {
             .map_err(usage)?,
         Err(_) => tracing_subscriber::EnvFilter::new("info,mediasoup=warn"),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(shows_no_message))
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .init();
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(runtime)?;
     tokio.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen)
@@ -92,6 +99,12 @@ fn serve(args: Serve) -> Result<(), Failure> {
         announce(&app, made_key.as_deref(), args.json).map_err(runtime)?;
         app.run(terminated()).await.map_err(runtime)
     })
+}
+
+/// The WebSocket library traces whole messages, and in them are room tokens and the keys of shares: whatever
+/// `RUST_LOG` says, they are not for a log.
+fn shows_no_message(about: &tracing::Metadata<'_>) -> bool {
+    *about.level() < tracing::Level::TRACE || !about.target().starts_with("tungstenite")
 }
 
 /// The ready line: people get where to go, machines get JSON.
