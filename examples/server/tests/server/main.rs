@@ -13,4 +13,6 @@ mod process;
 #[cfg(test)]
 mod signalling;
 #[cfg(test)]
+mod srtp;
+#[cfg(test)]
 mod watchers;
