@@ -101,10 +101,11 @@ fn serve(args: Serve) -> Result<(), Failure> {
     })
 }
 
-/// The WebSocket library traces whole messages, and in them are room tokens and the keys of shares: whatever
-/// `RUST_LOG` says, they are not for a log.
+/// The WebSocket library and mediasoup trace whole messages, and in them are room tokens and the keys of shares:
+/// whatever `RUST_LOG` says, they are not for a log.
 fn shows_no_message(about: &tracing::Metadata<'_>) -> bool {
-    *about.level() < tracing::Level::TRACE || !about.target().starts_with("tungstenite")
+    let carries = |name| about.target().starts_with(name);
+    *about.level() < tracing::Level::TRACE || !(carries("tungstenite") || carries("mediasoup"))
 }
 
 /// The ready line: people get where to go, machines get JSON.
