@@ -16,7 +16,9 @@ use yc_sender::{
     SrtpMasterKey,
 };
 use yc_sfu::client::{ClientConfig, ClientErrorKind, ClientEvent, Events, SignalClient};
-use yc_sfu::messages::{ClientDiagnostic, ErrorCode, NativeSenderOffer, Notification, OfferedCodec, Role};
+use yc_sfu::messages::{
+    ClientDiagnostic, ErrorCode, NativeSenderOffer, NativeSessionEnd, Notification, OfferedCodec, Role,
+};
 use yc_sfu::{NativeSession, SessionRules};
 
 use crate::args::Args;
@@ -188,7 +190,7 @@ async fn watch_over(
             signal = signals.next() => match signal {
                 Some(ClientEvent::Notification(Notification::NativeSessionClosed { reason, .. })) => {
                     sender.set_producer_state(ProducerState::Closed);
-                    return Err(Failure::lost(format!("the server closed the session: {reason:?}")));
+                    return Err(Failure::lost(format!("the server closed the session: {}", why_closed(reason))));
                 }
                 Some(ClientEvent::Notification(_)) => {}
                 Some(ClientEvent::Closed(error)) => {
@@ -197,6 +199,14 @@ async fn watch_over(
                 None => return Err(Failure::lost("the server is gone")),
             },
         }
+    }
+}
+
+fn why_closed(reason: NativeSessionEnd) -> &'static str {
+    match reason {
+        NativeSessionEnd::ProducerClosed => "its producer was closed",
+        NativeSessionEnd::NoMedia => "no packet of ours reached it, or none that it could authenticate",
+        _ => "for a reason that this version does not know",
     }
 }
 
