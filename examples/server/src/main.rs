@@ -16,7 +16,7 @@ use serde_json::json;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use yc_server::{App, Viewer};
+use yc_server::{App, Tls, Viewer};
 use yc_sfu::server::{MediaAddress, ServerConfig, SfuServer, TokenKey};
 
 fn main() -> ExitCode {
@@ -83,6 +83,9 @@ fn serve(args: Serve) -> Result<(), Failure> {
         .with(filter_fn(shows_no_message))
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .init();
+    let tls = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    let tls =
+        tls.map(|(certificate, key)| Tls::from_pem_files(certificate, key)).transpose().map_err(usage)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(runtime)?;
     tokio.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen)
@@ -95,7 +98,10 @@ fn serve(args: Serve) -> Result<(), Failure> {
         if !viewer.is_built() {
             tracing::warn!("{}", viewer.how_to_build());
         }
-        let app = App::new(sfu, viewer, listener).map_err(runtime)?;
+        let mut app = App::new(sfu, viewer, listener).map_err(runtime)?;
+        if let Some(tls) = tls {
+            app = app.with_tls(tls);
+        }
         announce(&app, made_key.as_deref(), args.json).map_err(runtime)?;
         app.run(terminated()).await.map_err(runtime)
     })

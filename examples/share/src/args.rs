@@ -13,8 +13,8 @@ use crate::faults::FaultArgs;
 ///
 /// Exit codes: 0 the share ended as asked (or with its source, when that is a recording); 2 a bad argument or
 /// environment value; 3 the source cannot be captured or is gone; 4 no encoder works or the encoder failed;
-/// 5 the server refused (token, full room, negotiation); 6 the server or the receiver is out of reach or was
-/// lost; 7 the machine is too busy; 1 a defect of ours.
+/// 5 the server refused (token, full room, negotiation); 6 the server or the receiver is out of reach, was
+/// lost, or cannot be trusted; 7 the machine is too busy; 1 a defect of ours.
 ///
 /// The environment variables of docs/configuration.md apply (YANKCORD_NATIVE_…).
 #[derive(Debug, Parser)]
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOURCE", default_value = "screen")]
     pub(crate) source: CaptureTarget,
 
-    /// The server's WebSocket, for example ws://127.0.0.1:4443/ws.
+    /// The server's WebSocket, for example wss://sfu.example/ws, or ws://127.0.0.1:4443/ws on this machine.
     #[arg(long, value_name = "URL", required_unless_present_any = ["list", "control"])]
     pub(crate) server: Option<String>,
 
@@ -92,6 +92,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) allow_plain_rtp: bool,
 
+    /// wss:// only: trust the authorities in this PEM file in the place of those that the system trusts.
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca_file: Option<PathBuf>,
+
     /// Talk to a server that is not on this machine without TLS.
     #[arg(long)]
     pub(crate) allow_insecure: bool,
@@ -113,7 +117,7 @@ pub(crate) struct Args {
 
 /// What the commands say themselves, or what is about a server. The room token may be in the environment all the
 /// same.
-const CONFLICTS: [&str; 17] = [
+const CONFLICTS: [&str; 18] = [
     "list",
     "source",
     "server",
@@ -129,6 +133,7 @@ const CONFLICTS: [&str; 17] = [
     "srtp",
     "allow_plain_rtp",
     "allow_insecure",
+    "ca_file",
     "trace_frames",
     METRICS,
 ];

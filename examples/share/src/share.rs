@@ -15,7 +15,7 @@ use yc_sender::{
     Backends, PreparedSender, ProducerState, Protection, Sender, SenderConfig, SenderEvent, SenderStatus,
     SrtpMasterKey,
 };
-use yc_sfu::client::{ClientConfig, ClientErrorKind, ClientEvent, Events, SignalClient};
+use yc_sfu::client::{ClientConfig, ClientErrorKind, ClientEvent, Events, RootCertificates, SignalClient};
 use yc_sfu::messages::{
     ClientDiagnostic, ErrorCode, NativeSenderOffer, NativeSessionEnd, Notification, OfferedCodec, Role,
 };
@@ -62,10 +62,9 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
         let (args, injection) = (CaptureOptions::of(&args)?, Arc::clone(&injection));
         move || open(config, args, &injection)
     });
+    let client_config = client_config(&args)?;
     let joining = async {
-        let rules = SessionRules::default().with_plain_rtp(args.allow_plain_rtp);
-        let config = ClientConfig::default().with_insecure(args.allow_insecure).with_session_rules(rules);
-        let (client, events) = SignalClient::connect(&server, config).await?;
+        let (client, events) = SignalClient::connect(&server, client_config).await?;
         client.join(&room, &args.token, Role::Share).await?;
         Ok::<_, Failure>((client, events))
     };
@@ -243,6 +242,15 @@ fn open(
         });
     }
     Ok(PreparedSender::open_from(config, backends)?)
+}
+
+fn client_config(args: &Args) -> Result<ClientConfig, Failure> {
+    let rules = SessionRules::default().with_plain_rtp(args.allow_plain_rtp);
+    let config = ClientConfig::default().with_insecure(args.allow_insecure).with_session_rules(rules);
+    let Some(path) = &args.ca_file else { return Ok(config) };
+    let refuse = |why: String| Failure::usage(format!("--ca-file {}: {why}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    Ok(config.with_root_certificates(RootCertificates::from_pem(&pem).map_err(refuse)?))
 }
 
 /// The environment first, then the command line.

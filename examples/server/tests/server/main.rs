@@ -15,4 +15,6 @@ mod signalling;
 #[cfg(test)]
 mod srtp;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod watchers;
