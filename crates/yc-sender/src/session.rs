@@ -52,7 +52,7 @@ impl SessionSeeds {
         Self { first_sequence, first_rtx_sequence, timestamp_offset, anchor, anchor_unix }
     }
 
-    /// Random numbers from the OS, and `anchor` of the capture clock at `anchor_unix`.
+    /// Random numbers from the OS, the first sequence number below 2^15, and `anchor` of the capture clock at `anchor_unix`.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl SessionSeeds {
     pub fn random(anchor: CaptureTime, anchor_unix: Duration) -> Result<Self, SenderError> {
         let random = getrandom::u64()
             .map_err(|error| SenderError::new(SenderErrorKind::Resources, error.to_string()))?;
-        Ok(Self::new(random as u16, (random >> 32) as u32, anchor, anchor_unix))
+        Ok(Self::new(random as u16 & FIRST_SEQUENCES, (random >> 32) as u32, anchor, anchor_unix))
     }
 
     fn ntp(&self, now: CaptureTime) -> NtpTime {
@@ -69,6 +69,11 @@ impl SessionSeeds {
         NtpTime::from_unix(unix.saturating_sub(self.anchor.saturating_since(now)))
     }
 }
+
+/// First sequence numbers are below 2^15. A receiver estimates the rollover counter that is not sent
+/// ([RFC 3711 §3.3.1](https://www.rfc-editor.org/rfc/rfc3711#section-3.3.1)), and would be one behind for good if the
+/// numbers began anew before the first packet arrived.
+const FIRST_SEQUENCES: u16 = (1 << 15) - 1;
 
 /// What the session wants of the encoding side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod relay;
 pub(crate) mod rig;
 pub(crate) mod share;
 mod soak;
+mod srtp;
 mod start_time;
 pub(crate) mod viewer;
 mod web;
@@ -66,6 +67,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     wire::SCENARIO,
     decoders::SCENARIO,
     diagnostics::SCENARIO,
+    srtp::SCENARIO,
     web::SCENARIO,
     app::SCENARIO,
     windows::SCENARIO,

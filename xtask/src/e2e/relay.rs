@@ -1,7 +1,8 @@
 //! A relay between a share and its server that writes down every media packet on the way.
 //!
 //! It passes the signalling on and puts its own UDP address in the place of the server's, so that what is
-//! recorded is what travelled, without any right to capture on an interface.
+//! recorded is what travelled, without any right to capture on an interface. Whoever is on the way can do more than
+//! look: it puts datagrams of its own on either side's wire, under the address of the other.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -60,10 +61,15 @@ pub(crate) struct Relay {
     thread: Option<JoinHandle<Result<()>>>,
 }
 
+/// Changes what a share says to the server.
+pub(crate) type Change = fn(Value) -> Value;
+
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
     recording: Mutex<Recording>,
+    /// Towards the sender, and towards the server.
+    sockets: Mutex<Option<[Arc<UdpSocket>; 2]>>,
 }
 
 impl Shared {
@@ -79,6 +85,11 @@ impl Shared {
 impl Relay {
     /// A relay to the server at `ws` (`ws://host:port/path`) for one share.
     pub(crate) fn start(ws: &str) -> Result<Self> {
+        Self::start_with(ws, |message| message)
+    }
+
+    /// As [`start`](Self::start), where what the share says goes through `change`.
+    pub(crate) fn start_with(ws: &str, change: Change) -> Result<Self> {
         let upstream = ws.to_owned();
         let path = ws.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").context("the relay's port")?;
@@ -88,7 +99,7 @@ impl Relay {
         let inner = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("relay".to_owned())
-            .spawn(move || signalling(&listener, &upstream, &inner))
+            .spawn(move || signalling(&listener, &upstream, &inner, change))
             .context("starting a thread")?;
         Ok(Self { address, shared, thread: Some(thread) })
     }
@@ -96,6 +107,24 @@ impl Relay {
     /// Where a share connects.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What it saw so far.
+    pub(crate) fn so_far(&self) -> Recording {
+        self.shared.recording().clone()
+    }
+
+    /// Sends `datagram` as if the other side had. What is injected is not recorded.
+    pub(crate) fn inject(&self, direction: Direction, datagram: &[u8]) {
+        let sockets = self.shared.sockets.lock().expect("no one panics while holding it");
+        let (Some([near, far]), Some(sender)) = (sockets.as_ref(), self.shared.recording().sender) else {
+            return;
+        };
+        // A refused datagram is lost, as on any network.
+        let _ = match direction {
+            Direction::ToServer => far.send(datagram),
+            Direction::ToSender => near.send_to(datagram, sender),
+        };
     }
 
     /// Ends the relay and returns what it saw.
@@ -117,7 +146,7 @@ impl Drop for Relay {
     }
 }
 
-fn signalling(listener: &TcpListener, upstream: &str, shared: &Arc<Shared>) -> Result<()> {
+fn signalling(listener: &TcpListener, upstream: &str, shared: &Arc<Shared>, change: Change) -> Result<()> {
     let client = loop {
         match listener.accept() {
             Ok((client, _)) => break client,
@@ -148,7 +177,12 @@ fn signalling(listener: &TcpListener, upstream: &str, shared: &Arc<Shared>) -> R
         if shared.stopped() {
             break Ok(());
         }
-        let passed = pass(&mut client, &mut server, |text| Ok(text.to_owned())).and_then(|open| {
+        let said = |text: &str| {
+            serde_json::from_str(text)
+                .map(|message| change(message).to_string())
+                .context("the share's message")
+        };
+        let passed = pass(&mut client, &mut server, said).and_then(|open| {
             let back = pass(&mut server, &mut client, |text| redirect(text, shared, &mut media))?;
             Ok(open && back)
         });
@@ -206,6 +240,8 @@ fn redirect(text: &str, shared: &Arc<Shared>, media: &mut Vec<JoinHandle<()>>) -
     }
     message["data"]["rtp_target"] = near.local_addr().context("the relay's socket")?.to_string().into();
     let (near, far) = (Arc::new(near), Arc::new(far));
+    let both = [Arc::clone(&near), Arc::clone(&far)];
+    *shared.sockets.lock().expect("no one panics while holding it") = Some(both);
     for direction in [Direction::ToServer, Direction::ToSender] {
         let (near, far, shared) = (Arc::clone(&near), Arc::clone(&far), Arc::clone(shared));
         let thread = thread::Builder::new()

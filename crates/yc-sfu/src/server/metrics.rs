@@ -23,6 +23,7 @@ pub(super) struct Metrics {
     slow_clients: AtomicU64,
     native_rtp_packets: AtomicU64,
     native_rtp_bytes: AtomicU64,
+    native_received_bytes: AtomicU64,
     diagnostics: [AtomicU64; ClientDiagnostic::CLASSES.len() + 1],
     fallbacks: Fallbacks,
 }
@@ -58,6 +59,7 @@ pub(super) enum Counter {
     SlowClients,
     NativeRtpPackets,
     NativeRtpBytes,
+    NativeReceivedBytes,
 }
 
 impl Metrics {
@@ -134,6 +136,7 @@ impl Metrics {
             Counter::SlowClients => &self.slow_clients,
             Counter::NativeRtpPackets => &self.native_rtp_packets,
             Counter::NativeRtpBytes => &self.native_rtp_bytes,
+            Counter::NativeReceivedBytes => &self.native_received_bytes,
         }
     }
 }
@@ -160,7 +163,7 @@ const GAUGES: [(Gauge, &str, &str); 6] = [
     (Gauge::NativeSessions, "yc_native_sessions", "Native sender sessions."),
 ];
 
-const COUNTERS: [(Counter, &str, &str); 7] = [
+const COUNTERS: [(Counter, &str, &str); 8] = [
     (Counter::Messages, "yc_messages_total", "Messages of clients."),
     (Counter::BadMessages, "yc_bad_messages_total", "Messages that were no requests."),
     (Counter::RefusedRequests, "yc_refused_requests_total", "Requests answered with an error."),
@@ -168,6 +171,11 @@ const COUNTERS: [(Counter, &str, &str); 7] = [
     (Counter::SlowClients, "yc_slow_clients_total", "Connections closed for reading too slowly."),
     (Counter::NativeRtpPackets, "yc_native_rtp_packets_total", "RTP packets received of native senders."),
     (Counter::NativeRtpBytes, "yc_native_rtp_bytes_total", "RTP bytes received of native senders."),
+    (
+        Counter::NativeReceivedBytes,
+        "yc_native_received_bytes_total",
+        "All bytes that came to the ports of native senders, those of strangers and forgeries included.",
+    ),
 ];
 
 #[cfg(test)]
