@@ -3,7 +3,7 @@
 use yc_simulator::{Loss, Profile};
 
 use super::BITRATE;
-use super::measured::{Measured, USED, falls, rises};
+use super::measured::{Measured, STANDS, USED, falls, rises};
 
 /// Up to this part of the packets lost, each by chance alone, nothing freezes.
 const LOSS: f64 = 0.05;
@@ -22,8 +22,12 @@ pub(super) fn broken(profile: &Profile, measured: &Measured) -> Vec<String> {
             broken.push(what);
         }
     };
+    check(measured.first_picture.is_some(), "no picture was shown".to_owned());
     if never_freezes(profile) {
         check(measured.freezes == 0, format!("{} freezes, {:.0} ms", measured.freezes, measured.frozen_ms));
+        // What never ends is no freeze to the browser.
+        let gap = measured.longest_gap;
+        check(gap <= STANDS, format!("no new picture for {gap:.1} s, more than {STANDS} s"));
     }
     let [_, queue_ms] = measured.queue_ms;
     if is_bottleneck(profile) {
@@ -85,6 +89,7 @@ mod tests {
     #[test]
     fn what_is_good_breaks_nothing_and_each_bound_is_told_with_its_figure() {
         let good = Measured {
+            first_picture: Some(0.2),
             rises: vec![Some(4.9)],
             falls: vec![3.0],
             queue_ms: [20.0, 100.0],
@@ -94,18 +99,19 @@ mod tests {
         let bad = Measured {
             freezes: 2,
             frozen_ms: 700.0,
+            longest_gap: 0.6,
             rises: vec![None],
             falls: vec![3.1],
             queue_ms: [90.0, 180.0],
             ..Measured::default()
         };
         let told = broken(profile("drop"), &bad);
-        assert_eq!(told.len(), 3, "{told:?}");
-        assert!(
-            told[0].contains("180 ms") && told[1].contains("not") && told[2].contains("3.1 s"),
-            "{told:?}"
-        );
-        assert_eq!(broken(profile("loss-5"), &bad), ["2 freezes, 700 ms"]);
-        assert!(broken(profile("loss-10"), &bad).is_empty());
+        let expected = ["no picture", "180 ms", "not", "3.1 s"];
+        assert!(told.iter().zip(expected).all(|(told, text)| told.contains(text)), "{told:?}");
+        assert_eq!(told.len(), 4, "{told:?}");
+        let freezes =
+            ["no picture was shown", "2 freezes, 700 ms", "no new picture for 0.6 s, more than 0.5 s"];
+        assert_eq!(broken(profile("loss-5"), &bad), freezes);
+        assert_eq!(broken(profile("loss-10"), &bad), freezes[..1]);
     }
 }

@@ -16,6 +16,8 @@ use crate::e2e::relay::{Course, Journey, SLOT};
 #[derive(Debug)]
 pub(super) struct Observed<'a> {
     pub(super) journey: &'a Journey,
+    /// When the share said that it had started.
+    pub(super) started_unix_us: u64,
     /// When the last look at the viewer was.
     pub(super) ended_unix_us: u64,
     /// When each new picture was shown.
@@ -35,14 +37,16 @@ pub(super) struct Observed<'a> {
 /// What came of one network. Times are in seconds, but for what says otherwise.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Measured {
-    /// From the first picture on.
+    /// From the share's start to the first picture; none if none was shown.
+    pub(super) first_picture: Option<f64>,
+    /// From the first picture on, or from the start.
     pub(super) seconds: f64,
     /// Pictures shown a second.
     pub(super) fps: f64,
     /// As the browser counts them: a picture that stands for three times the mean, and 150 ms, longer.
     pub(super) freezes: u64,
     pub(super) frozen_ms: f64,
-    /// The longest time between two pictures.
+    /// The longest time without a new picture, that at the end too.
     pub(super) longest_gap: f64,
     pub(super) frames_dropped: u64,
     /// From capture to picture: half of them, and 19 of 20, were not later.
@@ -87,7 +91,7 @@ pub(super) struct Measured {
 /// How long the sender may take to find out what a network takes: at the start, and after a fall.
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// A picture that stands longer is not one of a flow.
-const STANDS: f64 = 0.5;
+pub(super) const STANDS: f64 = 0.5;
 /// At the end of a run.
 const LAST: Duration = Duration::from_secs(5);
 /// What counts as use of a network.
@@ -96,9 +100,10 @@ pub(super) const USED: f64 = 0.85;
 impl Measured {
     pub(super) fn new(profile: &Profile, observed: &Observed<'_>) -> Result<Self> {
         let began = observed.journey.began_unix_us;
-        let first = *observed.shown.first().context("the viewer was shown no picture")?;
         let network_time = |at: u64| Duration::from_micros(at.saturating_sub(began));
-        let (from, to) = (network_time(first), network_time(observed.ended_unix_us));
+        let first = observed.shown.first().copied();
+        let (started, to) = (observed.started_unix_us, network_time(observed.ended_unix_us));
+        let from = network_time(first.unwrap_or(started));
         let shown: Vec<f64> = observed.shown.iter().map(|at| network_time(*at).as_secs_f64()).collect();
         let seconds = to.saturating_sub(from).as_secs_f64();
         let course = &observed.journey.to_server;
@@ -112,6 +117,7 @@ impl Measured {
         let queue = queue(course, &settled(path, from..to));
         let viewer = observed.viewer;
         Ok(Self {
+            first_picture: first.map(|at| at.saturating_sub(started) as f64 / 1e6),
             seconds,
             fps: shown.len().saturating_sub(1) as f64 / seconds,
             freezes: count(&viewer["freezeCount"]),
@@ -151,7 +157,7 @@ fn gaps(shown: &[f64], to: f64) -> impl Iterator<Item = (f64, f64)> {
     shown.iter().copied().zip(ends).map(|(from, end)| (end - from, end))
 }
 
-/// How long after `from` the last picture came that had stood too long; 0 if none had.
+/// How long after `from` the last picture came before which one had stood too long; 0 if none had.
 fn flows_after(shown: &[f64], from: f64, to: f64) -> f64 {
     let ends = gaps(shown, to).filter(|(gap, end)| *end > from && *gap > STANDS).map(|(_, end)| end);
     ends.fold(from, f64::max) - from

@@ -74,7 +74,6 @@ impl Stage {
         };
         let mut share = rig.share(&self.server, &options)?;
         let (started, _) = share.wait_event("sender_started")?;
-        viewer.first_picture(browser)?;
         let samples = watch(&mut share, viewer, browser, started + time(profile).as_micros() as u64)?;
         let ended_unix_us = unix_us();
         let (shown, frames) = (viewer.shown(browser)?, viewer.frames(browser)?);
@@ -92,6 +91,7 @@ impl Stage {
             ended_unix_us,
             shown: &shown,
             latencies_ms: &latencies_ms,
+            started_unix_us: started,
             viewer: samples.last().map_or(&Value::Null, |(_, sample)| sample),
             probe: &probe,
             size,
@@ -104,16 +104,17 @@ impl Stage {
     }
 }
 
-/// Looks at the viewer's statistics about once a second until `until`, and at last then.
+/// Looks at the viewer's statistics about once a second until `until`, and at last then. They are null until the page
+/// has heard of the share.
 fn watch(share: &mut Share, viewer: &Viewer, browser: &mut Browser, until: u64) -> Result<Vec<(u64, Value)>> {
-    let mut samples = vec![(unix_us(), viewer.stats(browser)?)];
+    let mut samples = Vec::new();
     while unix_us() < until {
         let next = (unix_us() + SAMPLE.as_micros() as u64).min(until);
         while unix_us() < next {
             share.process.ensure_running()?;
             thread::sleep(POLL.min(Duration::from_micros(next.saturating_sub(unix_us()))));
         }
-        samples.push((unix_us(), viewer.stats(browser)?));
+        samples.push((unix_us(), viewer.evaluate(browser, "window.ycViewer.stats()")?));
     }
     Ok(samples)
 }

@@ -6,50 +6,63 @@ use yc_simulator::Profile;
 use super::course::rounded;
 use super::measured::Measured;
 
-const HEAD: &str = "\
-| network | pictures a second | freezes | latency p50, p95 | queue p95 | used | lost | asked, resent, repaired | \
-key frames | estimate | held back by |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-";
+/// What there is a column for.
+const COLUMNS: [(&str, fn(&Measured) -> String); 12] = [
+    ("first picture", |measured| or_dash(measured.first_picture, |after| format!("{after:.1} s"))),
+    ("pictures a second", |measured| format!("{:.1}", measured.fps)),
+    ("freezes", |measured| match measured.freezes {
+        0 => "0".to_owned(),
+        freezes => format!("{freezes}, {:.0} ms", measured.frozen_ms),
+    }),
+    ("longest stand", |measured| format!("{:.1} s", measured.longest_gap)),
+    ("latency p50, p95", |measured| {
+        let [p50, p95] = measured.latency_ms.map(|ms| or_dash(ms, |ms| format!("{ms:.0}")));
+        format!("{p50}, {p95} ms")
+    }),
+    ("queue p95", |measured| format!("{:.0} ms", measured.queue_ms[1])),
+    ("used", |measured| or_dash(measured.used, |used| format!("{:.0} %", used * 100.0))),
+    ("lost", |measured| {
+        format!("{:.1} %", measured.dropped.total() as f64 / measured.sent.max(1) as f64 * 100.0)
+    }),
+    ("asked, resent, repaired", |measured| {
+        let resent = or_dash(measured.resent, |resent| resent.to_string());
+        format!("{}, {resent}, {}", measured.asked, measured.repaired)
+    }),
+    ("key frames", |measured| measured.key_frames.to_string()),
+    ("estimate", |measured| or_dash(measured.estimate_kbps, |kbps| format!("{kbps:.0} kbit/s"))),
+    ("held back by", |measured| match (measured.limited_by.as_str(), measured.highest_level) {
+        ("none", 0) => "nothing".to_owned(),
+        (by, 0) => by.to_owned(),
+        (by, highest) => format!("{by}, level {} (up to {highest})", measured.level),
+    }),
+];
+
 const BEGIN: &str = "<!-- cargo xtask e2e network --docs -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// As Markdown.
 pub(super) fn markdown(rows: &[(&Profile, Measured)]) -> String {
+    let head: String = COLUMNS.iter().map(|(name, _)| format!(" {name} |")).collect();
+    let line = " --- |".repeat(COLUMNS.len());
     let rows = rows.iter().map(|(profile, measured)| {
-        let Cells { fps, freezes, latency, queue, used, lost, repair, key_frames, estimate, held } =
-            Cells::new(measured);
-        format!(
-            "| {} | {fps} | {freezes} | {latency} | {queue} | {used} | {lost} | {repair} | {key_frames} | \
-             {estimate} | {held} |\n",
-            profile.about
-        )
+        let cells: String = COLUMNS.iter().map(|(_, cell)| format!(" {} |", cell(measured))).collect();
+        format!("| {} |{cells}\n", profile.about)
     });
-    format!("{HEAD}{}", rows.collect::<String>())
+    format!("| network |{head}\n| --- |{line}\n{}", rows.collect::<String>())
 }
 
 /// One line for people.
 pub(super) fn line(profile: &Profile, measured: &Measured) -> String {
-    let Cells { fps, freezes, latency, queue, used, lost, repair, key_frames, estimate, held } =
-        Cells::new(measured);
-    let changes: String = measured
-        .falls
+    let cells: Vec<String> =
+        COLUMNS.iter().map(|(name, cell)| format!("{name} {}", cell(measured))).collect();
+    let falls = measured.falls.iter().map(|after| format!("; flows again after {after:.1} s"));
+    let rises = measured
+        .rises
         .iter()
-        .map(|after| format!(", flows again after {after:.1} s"))
-        .chain(measured.rises.iter().map(|reached| match reached {
-            Some(after) => format!(", rise used after {after:.1} s"),
-            None => ", rise not used".to_owned(),
-        }))
-        .collect();
-    format!(
-        "   {:<9} {fps:>4} pictures/s, freezes {freezes}, latency {latency}, queue {queue}, used {used}, lost {lost}, \
-         asked/resent/repaired {repair}, key frames {key_frames}, estimate {estimate}, held back by {held}{changes}; \
-         longest gap {:.2} s, jitter buffer {}, relay late {} ms",
-        profile.name,
-        measured.longest_gap,
-        or_dash(measured.jitter_buffer_ms, |ms| format!("{ms:.0} ms")),
-        measured.relay_late_ms,
-    )
+        .map(|after| or_dash(*after, |after| format!("{after:.1} s")))
+        .map(|after| format!("; rise used after {after}"));
+    let changes: String = falls.chain(rises).collect();
+    format!("   {:<9} {}{changes}; relay late {} ms", profile.name, cells.join("; "), measured.relay_late_ms)
 }
 
 /// `page` with what stands between its two markers replaced by `table`; none if it has no such markers.
@@ -59,48 +72,6 @@ pub(super) fn into_page(page: &str, table: &str) -> Option<String> {
     Some(format!("{}\n{table}\n{}", &page[..from], &page[to..]))
 }
 
-struct Cells {
-    fps: String,
-    freezes: String,
-    latency: String,
-    queue: String,
-    used: String,
-    lost: String,
-    repair: String,
-    key_frames: String,
-    estimate: String,
-    held: String,
-}
-
-impl Cells {
-    fn new(measured: &Measured) -> Self {
-        let freezes = match measured.freezes {
-            0 => "0".to_owned(),
-            freezes => format!("{freezes}, {:.0} ms", measured.frozen_ms),
-        };
-        let [p50, p95] = measured.latency_ms.map(|ms| or_dash(ms, |ms| format!("{ms:.0}")));
-        let lost = measured.dropped.total() as f64 / measured.sent.max(1) as f64 * 100.0;
-        let resent = or_dash(measured.resent, |resent| resent.to_string());
-        let held = match (measured.limited_by.as_str(), measured.highest_level) {
-            ("none", 0) => "nothing".to_owned(),
-            (by, 0) => by.to_owned(),
-            (by, highest) => format!("{by}, level {} (up to {highest})", measured.level),
-        };
-        Self {
-            fps: format!("{:.1}", measured.fps),
-            freezes,
-            latency: format!("{p50}, {p95} ms"),
-            queue: format!("{:.0} ms", measured.queue_ms[1]),
-            used: or_dash(measured.used, |used| format!("{:.0} %", used * 100.0)),
-            lost: format!("{lost:.1} %"),
-            repair: format!("{}, {resent}, {}", measured.asked, measured.repaired),
-            key_frames: measured.key_frames.to_string(),
-            estimate: or_dash(measured.estimate_kbps, |kbps| format!("{kbps:.0} kbit/s")),
-            held,
-        }
-    }
-}
-
 fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "–".to_owned(), text)
 }
@@ -108,6 +79,7 @@ fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
 impl Measured {
     pub(super) fn to_json(&self) -> Value {
         json!({
+            "first_picture": self.first_picture.map(rounded),
             "seconds": rounded(self.seconds),
             "fps": rounded(self.fps),
             "freezes": self.freezes,
@@ -153,7 +125,9 @@ mod tests {
     #[test]
     fn a_row_says_what_was_measured_and_what_was_not_with_a_dash() {
         let measured = Measured {
+            first_picture: Some(0.34),
             fps: 29.96,
+            longest_gap: 0.78,
             freezes: 2,
             frozen_ms: 812.4,
             latency_ms: [Some(61.2), None],
@@ -171,7 +145,7 @@ mod tests {
         let profile = Profile::by_name("1-mbit").unwrap();
         let table = markdown(&[(profile, measured)]);
         let row = table.lines().last().unwrap();
-        let expected = "| 30.0 | 2, 812 ms | 61, – ms | 48 ms | 91 % | 0.0 % | 12, –, 9 | 3 | – | \
+        let expected = "| 0.3 s | 30.0 | 2, 812 ms | 0.8 s | 61, – ms | 48 ms | 91 % | 0.0 % | 12, –, 9 | 3 | – | \
                         bandwidth, level 1 (up to 2) |";
         assert!(row.starts_with(&format!("| {} |", profile.about)) && row.ends_with(expected), "{row}");
         let columns = |line: &str| line.matches('|').count();
