@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`pipeline`]: it is the flow, top to bottom. Policy (when a still
 //! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
-//! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport.rs` alone.
+//! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport/` alone.
 //!
 //! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, do it
 //! however the app does (for mediasoup: `yc-sfu`), then [`PreparedSender::start`].
@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod backends;
+pub mod bandwidth;
 mod cadence;
 mod circuit_breaker;
 mod config;
@@ -52,6 +53,7 @@ mod lifecycle;
 mod lifecycle_tests;
 mod metrics;
 mod mirror;
+mod outbox;
 mod pacer;
 pub mod pipeline;
 mod queue;
@@ -59,6 +61,7 @@ mod queue;
 mod queue_tests;
 mod rate_control;
 mod reason;
+mod recovery;
 mod retreat;
 mod session;
 mod silence;
@@ -81,9 +84,10 @@ pub use mirror::MirrorCounters;
 pub use pipeline::{PreparedSender, Sender, StopHandle};
 pub use queue::{FrameQueue, Taken};
 pub use reason::{Reason, ReasonStage};
+pub use recovery::RecoveryCounters;
 pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
 pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
-    ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
+    NetworkStatus, ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
 };
-pub use transport::{PacketTransport, TransportError, TransportWaker, UdpTransport};
+pub use transport::{PacketTransport, Refused, TransportError, TransportWaker, UdpTransport};

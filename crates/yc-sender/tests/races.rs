@@ -15,8 +15,8 @@ use support::{DrivenCapture, PATIENCE, Receiver, params};
 use yc_capture::{CaptureBackend, CaptureConfig, CaptureError, CaptureInfo, CaptureSink, CaptureTarget};
 use yc_media::{FrameRate, Resolution};
 use yc_sender::{
-    PacketTransport, PreparedSender, Reason, Sender, SenderConfig, SenderError, SenderErrorKind, SenderEvent,
-    SenderState, StopHandle, TransportError, TransportWaker, UdpTransport,
+    PacketTransport, PreparedSender, Reason, Refused, Sender, SenderConfig, SenderError, SenderErrorKind,
+    SenderEvent, SenderState, StopHandle, TransportError, TransportWaker, UdpTransport,
 };
 
 const ROUNDS: usize = 300;
@@ -255,8 +255,12 @@ impl CaptureBackend for Stopping<Box<DrivenCapture>> {
 }
 
 impl PacketTransport for Stopping<UdpTransport> {
-    fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+    fn send(&mut self, datagram: &mut Vec<u8>) -> Result<(), TransportError> {
         self.inner.send(datagram)
+    }
+
+    fn flush(&mut self, refused: &mut Vec<Refused>) {
+        self.inner.flush(refused);
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {

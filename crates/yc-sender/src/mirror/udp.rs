@@ -9,13 +9,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::MirrorTally;
-use crate::transport::loopback_sender;
-use crate::{PacketTransport, TransportError, TransportWaker};
+use crate::transport::{loopback_sender, refusal_of};
+use crate::{PacketTransport, Refused, TransportError, TransportWaker};
 
 /// Sends copies of datagrams from a thread of its own. Dropping it ends the thread.
 #[derive(Debug)]
 pub(super) struct Mirror {
     free: Receiver<Vec<u8>>,
+    give_back: Sender<Vec<u8>>,
     /// Closed to end the thread.
     filled: Option<Sender<Vec<u8>>>,
     tally: MirrorTally,
@@ -39,26 +40,37 @@ impl Mirror {
         let (filled_in, filled) = bounded(BUFFERS);
         let (end, ended) = bounded(1);
         let tally = MirrorTally::default();
-        let on_thread = tally.clone();
+        let (on_thread, from_thread) = (tally.clone(), give_back.clone());
         let thread = std::thread::Builder::new().name("yc-mirror".to_owned()).spawn(move || {
-            run(&filled, &give_back, &on_thread, send);
+            run(&filled, &from_thread, &on_thread, send);
             drop(end);
         })?;
-        Ok(Self { free, filled: Some(filled_in), tally, thread: Some(thread), ended })
+        Ok(Self { free, give_back, filled: Some(filled_in), tally, thread: Some(thread), ended })
     }
 
-    /// Mirrors a copy of `datagram` if there is room for it. Never blocks.
-    fn offer(&self, datagram: &[u8]) {
-        let taken = datagram.len() <= BUFFER_LEN
-            && self.filled.as_ref().is_some_and(|filled| {
-                let Ok(mut buffer) = self.free.try_recv() else { return false };
-                buffer.clear();
-                buffer.extend_from_slice(datagram);
-                filled.try_send(buffer).is_ok()
-            });
-        if !taken {
+    /// A copy of `datagram`, if there is room for it.
+    fn copy(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        let copy = (datagram.len() <= BUFFER_LEN).then(|| self.free.try_recv().ok()).flatten();
+        let Some(mut copy) = copy else {
+            self.tally.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        copy.clear();
+        copy.extend_from_slice(datagram);
+        Some(copy)
+    }
+
+    /// Sends a copy. Never blocks.
+    fn show(&self, copy: Vec<u8>) {
+        // It holds as many as there are.
+        if self.filled.as_ref().is_none_or(|filled| filled.try_send(copy).is_err()) {
             self.tally.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Takes a copy back that is not to be sent.
+    fn discard(&self, copy: Vec<u8>) {
+        let _ = self.give_back.try_send(copy);
     }
 
     /// A handle to what it counts.
@@ -85,24 +97,48 @@ impl Drop for Mirror {
     }
 }
 
-/// Sends through another transport, and mirrors what it took.
+/// Sends through another transport, and mirrors what left.
 #[derive(Debug)]
 pub(super) struct MirroredTransport {
     inner: Box<dyn PacketTransport>,
     mirror: Mirror,
+    /// Copies of what was taken since the last flush, made before the other transport encrypts it.
+    held: Vec<Option<Vec<u8>>>,
 }
 
 impl MirroredTransport {
     pub(super) fn new(inner: Box<dyn PacketTransport>, mirror: Mirror) -> Self {
-        Self { inner, mirror }
+        Self { inner, mirror, held: Vec::with_capacity(BUFFERS) }
     }
 }
 
 impl PacketTransport for MirroredTransport {
-    fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
-        self.inner.send(datagram)?;
-        self.mirror.offer(datagram);
-        Ok(())
+    fn send(&mut self, datagram: &mut Vec<u8>) -> Result<(), TransportError> {
+        let copy = self.mirror.copy(datagram);
+        match self.inner.send(datagram) {
+            Ok(()) => {
+                self.held.push(copy);
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(copy) = copy {
+                    self.mirror.discard(copy);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn flush(&mut self, refused: &mut Vec<Refused>) {
+        let before = refused.len();
+        self.inner.flush(refused);
+        for (number, copy) in self.held.drain(..).enumerate() {
+            match copy {
+                Some(copy) if refusal_of(&refused[before..], number).is_some() => self.mirror.discard(copy),
+                Some(copy) => self.mirror.show(copy),
+                None => {}
+            }
+        }
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
@@ -158,17 +194,30 @@ mod tests {
     /// Longer than anything takes on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A transport that keeps what it is given.
+    /// A transport that keeps what it is given, changes it, and refuses what is empty at once and what begins
+    /// with "late" when it is flushed.
     #[derive(Debug, Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>, Vec<Vec<u8>>);
 
     impl PacketTransport for Kept {
-        fn send(&mut self, datagram: &[u8]) -> Result<(), TransportError> {
+        fn send(&mut self, datagram: &mut Vec<u8>) -> Result<(), TransportError> {
             if datagram.is_empty() {
-                return Err(TransportError::new("sending", io::ErrorKind::WouldBlock.into()));
+                return Err(full());
             }
-            self.0.lock().unwrap().push(datagram.to_vec());
+            self.1.push(datagram.clone());
+            datagram.fill(0xee);
+            datagram.push(0xee);
             Ok(())
+        }
+
+        fn flush(&mut self, refused: &mut Vec<Refused>) {
+            for (number, datagram) in self.1.drain(..).enumerate() {
+                if datagram.starts_with(b"late") {
+                    refused.push(Refused::new(number..number + 1, full()));
+                } else {
+                    self.0.lock().unwrap().push(datagram);
+                }
+            }
         }
 
         fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
@@ -182,6 +231,23 @@ mod tests {
 
         fn waker(&self) -> TransportWaker {
             TransportWaker::new(|| {})
+        }
+    }
+
+    fn full() -> TransportError {
+        TransportError::new("sending", io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Sends `datagram` in a turn of its own.
+    fn send(transport: &mut dyn PacketTransport, datagram: &[u8]) {
+        transport.send(&mut datagram.to_vec()).unwrap();
+        transport.flush(&mut Vec::new());
+    }
+
+    /// Mirrors `datagram` if there is room for it.
+    fn offer(mirror: &Mirror, datagram: &[u8]) {
+        if let Some(copy) = mirror.copy(datagram) {
+            mirror.show(copy);
         }
     }
 
@@ -214,7 +280,7 @@ mod tests {
         let mut seen = Vec::new();
         let mut buffer = [0; 2_000];
         for n in 0..100u8 {
-            transport.send(&vec![n; usize::from(n) * 12 + 1]).unwrap();
+            send(&mut transport, &vec![n; usize::from(n) * 12 + 1]);
             let len = watcher.recv(&mut buffer).unwrap();
             seen.push(buffer[..len].to_vec());
         }
@@ -226,11 +292,28 @@ mod tests {
 
     #[test]
     fn what_did_not_leave_is_not_mirrored() {
-        let (_watcher, address) = watcher();
-        let (mut transport, _) = mirrored_to(address);
-        assert!(transport.send(&[]).is_err());
+        let (watcher, address) = watcher();
+        let (mut transport, kept) = mirrored_to(address);
+        let mut refused = Vec::new();
+        // More often than there are buffers: what is not mirrored gives its own back.
+        for _ in 0..BUFFERS {
+            assert!(transport.send(&mut Vec::new()).is_err());
+            for datagram in [&b"first"[..], b"late", b"second"] {
+                transport.send(&mut datagram.to_vec()).unwrap();
+            }
+            refused.clear();
+            transport.flush(&mut refused);
+            assert_eq!(refused.len(), 1);
+            assert_eq!(refused[0].datagrams, 1..2);
+            for datagram in [&b"first"[..], b"second"] {
+                let mut buffer = [0; 100];
+                let len = watcher.recv(&mut buffer).unwrap();
+                assert_eq!(&buffer[..len], datagram, "as it was before it was encrypted");
+            }
+        }
+        assert_eq!(kept.0.lock().unwrap().len(), BUFFERS * 2);
         let counters = counters_at_the_end(transport, |transport| &transport.mirror);
-        assert_eq!(counters, MirrorCounters::default());
+        assert_eq!(counters, MirrorCounters { sent: BUFFERS as u64 * 2, dropped: 0, failed: 0 });
     }
 
     #[test]
@@ -246,10 +329,10 @@ mod tests {
         let tally = mirror.tally();
         let kept = Kept::default();
         let mut transport = MirroredTransport::new(Box::new(kept.clone()), mirror);
-        transport.send(b"first").unwrap();
+        send(&mut transport, b"first");
         entered.recv_timeout(PATIENCE).unwrap();
         for _ in 0..10_000 {
-            transport.send(b"further").unwrap();
+            send(&mut transport, b"further");
         }
         assert_eq!(kept.0.lock().unwrap().len(), 10_001);
         let dropped = 10_001 - BUFFERS as u64;
@@ -265,7 +348,7 @@ mod tests {
         drop(watcher);
         let (mut transport, kept) = mirrored_to(address);
         for _ in 0..200 {
-            transport.send(b"datagram").unwrap();
+            send(&mut transport, b"datagram");
         }
         assert_eq!(kept.0.lock().unwrap().len(), 200);
         let MirrorCounters { sent, dropped, failed } =
@@ -279,9 +362,9 @@ mod tests {
         let mut kinds = kinds.into_iter().cycle();
         let mirror = Mirror::start_with(move |_| Err(kinds.next().expect("it cycles").into())).unwrap();
         for _ in 0..10 {
-            mirror.offer(b"datagram");
+            offer(&mirror, b"datagram");
         }
-        mirror.offer(&[0; BUFFER_LEN + 1]);
+        offer(&mirror, &[0; BUFFER_LEN + 1]);
         let counters = counters_at_the_end(mirror, |mirror| mirror);
         assert_eq!(counters, MirrorCounters { sent: 0, dropped: 6, failed: 5 });
     }
@@ -290,7 +373,7 @@ mod tests {
     fn dropping_it_ends_its_thread_after_what_waits_is_sent() {
         let mirror = Mirror::start_with(|_| Ok(())).unwrap();
         for _ in 0..300 {
-            mirror.offer(b"datagram");
+            offer(&mirror, b"datagram");
         }
         assert_eq!(counters_at_the_end(mirror, |mirror| mirror).sent, 300);
     }
@@ -307,7 +390,7 @@ mod tests {
     fn a_target_wraps_the_transport() {
         let (watcher, address) = watcher();
         let (mut transport, tally) = mirrored(Box::new(Kept::default()), Some(address)).unwrap();
-        transport.send(b"datagram").unwrap();
+        send(&mut *transport, b"datagram");
         assert_eq!(watcher.recv(&mut [0; 100]).unwrap(), 8);
         assert!(tally.is_some());
     }

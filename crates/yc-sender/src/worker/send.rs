@@ -13,15 +13,20 @@ use crate::degradation::PressureSample;
 use crate::failure::{self, Action, BlockedWatch, DROP_LOOK, DropWatch, Failure, RollingWindow, Severity};
 use crate::metrics::PressureCounts;
 use crate::session::Transmit;
-use crate::transport::TransportErrorKind;
+use crate::transport::{TransportErrorKind, refusal_of};
 use crate::{
-    PacketTransport, SenderConfig, SenderError, SenderEvent, SenderSession, SessionAction, TransportError,
+    PacketTransport, Refused, SenderConfig, SenderError, SenderEvent, SenderSession, SessionAction,
+    TransportError,
 };
 
 /// The largest datagram that a receiver sends us: RTCP compounds stay far below it.
 const RECEIVE_BUFFER: usize = 2_048;
+/// Room for a datagram of ours and what a transport appends to it, in bytes.
+const DATAGRAM: usize = 2_048;
 /// Datagrams taken in one round, so that a flood of them does not starve what is to be sent.
 const RECEIVE_BATCH: usize = 64;
+/// The most datagrams that leave in one flush. More than any burst that the pacer releases, as a rule.
+const LARGEST_TURN: usize = 256;
 /// How long the sending side waits when it has nothing to wait for.
 pub(super) const SEND_IDLE: Duration = Duration::from_millis(250);
 /// How often the pressure is looked at.
@@ -65,7 +70,7 @@ fn run_send(
     encoded: &Receiver<Encoded>,
 ) {
     let _span = tracing::debug_span!("send").entered();
-    let mut datagram = Vec::with_capacity(RECEIVE_BUFFER);
+    let mut outgoing = Outgoing::new();
     let mut received = vec![0; RECEIVE_BUFFER];
     let mut errors = ErrorReports::new(config);
     let mut looks = Looks::new(config, now());
@@ -93,21 +98,7 @@ fn run_send(
         }
         looks.look(now(), shared, &mut session);
         session.handle_timeout(now());
-        while let Some(transmit) = session.poll_transmit(now(), &mut datagram) {
-            match stage.call(Call::Send, || transport.send(&datagram)) {
-                Ok(()) => {
-                    session.on_sent(transmit, datagram.len());
-                    errors.on_sent();
-                }
-                Err(error) => {
-                    session.on_refused(transmit);
-                    errors.on_refused(shared, &error);
-                }
-            }
-            if transmit == Transmit::FrameEnd {
-                started(shared);
-            }
-        }
+        outgoing.send_due(shared, stage, &mut session, &mut *transport, &mut errors);
         while let Some(action) = session.poll_action() {
             act(shared, action);
         }
@@ -119,10 +110,7 @@ fn run_send(
             errors.on_error(shared, &error);
         }
     }
-    if session.goodbye(now(), &mut datagram) {
-        // The receiver learns of the end by its signalling too, so a lost goodbye costs nothing.
-        let _ = stage.call(Call::Send, || transport.send(&datagram));
-    }
+    outgoing.send_goodbye(stage, &mut session, &mut *transport);
     session.publish(now(), &mut shared.metrics().send());
     stage.call(Call::Drop, || drop(transport));
 }
@@ -154,6 +142,96 @@ fn started(shared: &Shared) {
     }
     let (encoder_backend, capture_backend) = shared.metrics().backends();
     shared.emit(SenderEvent::SenderStarted { encoder_backend, capture_backend });
+}
+
+/// The datagrams of one turn: what the pacer releases now leaves in one flush, and its fate is told then.
+#[derive(Debug)]
+struct Outgoing {
+    datagram: Vec<u8>,
+    /// What the transport took since the last flush, and how many bytes each had.
+    taken: Vec<(Transmit, usize)>,
+    refused: Vec<Refused>,
+}
+
+impl Outgoing {
+    fn new() -> Self {
+        Self {
+            datagram: Vec::with_capacity(DATAGRAM),
+            taken: Vec::with_capacity(LARGEST_TURN),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Sends all that may leave by now.
+    fn send_due(
+        &mut self,
+        shared: &Shared,
+        stage: &Stage,
+        session: &mut SenderSession,
+        transport: &mut dyn PacketTransport,
+        errors: &mut ErrorReports,
+    ) {
+        while let Some(transmit) = session.poll_transmit(now(), &mut self.datagram) {
+            // The transport may make it longer.
+            let bytes = self.datagram.len();
+            match stage.call(Call::Send, || transport.send(&mut self.datagram)) {
+                Ok(()) => self.taken.push((transmit, bytes)),
+                Err(error) => {
+                    // In their order: those before it may have left.
+                    self.flush(shared, stage, session, transport, errors);
+                    session.on_refused(transmit);
+                    errors.on_refused(shared, &error);
+                }
+            }
+            if self.taken.len() == LARGEST_TURN {
+                self.flush(shared, stage, session, transport, errors);
+            }
+        }
+        self.flush(shared, stage, session, transport, errors);
+    }
+
+    /// Flushes, and tells of each datagram whether it left.
+    fn flush(
+        &mut self,
+        shared: &Shared,
+        stage: &Stage,
+        session: &mut SenderSession,
+        transport: &mut dyn PacketTransport,
+        errors: &mut ErrorReports,
+    ) {
+        if self.taken.is_empty() {
+            return;
+        }
+        stage.call(Call::Send, || transport.flush(&mut self.refused));
+        for (number, (transmit, bytes)) in self.taken.drain(..).enumerate() {
+            if let Some(error) = refusal_of(&self.refused, number) {
+                session.on_refused(transmit);
+                errors.on_refused(shared, error);
+                continue;
+            }
+            session.on_sent(transmit, bytes);
+            errors.on_sent();
+            if transmit == Transmit::FrameEnd {
+                started(shared);
+            }
+        }
+        self.refused.clear();
+    }
+
+    /// The last that leaves.
+    fn send_goodbye(
+        &mut self,
+        stage: &Stage,
+        session: &mut SenderSession,
+        transport: &mut dyn PacketTransport,
+    ) {
+        if !session.goodbye(now(), &mut self.datagram) {
+            return;
+        }
+        // The receiver learns of the end by its signalling too, so a lost goodbye costs nothing.
+        let _ = stage.call(Call::Send, || transport.send(&mut self.datagram));
+        stage.call(Call::Send, || transport.flush(&mut self.refused));
+    }
 }
 
 /// Looks at the pressure in steady steps, and at the drops in larger ones.

@@ -1,0 +1,231 @@
+//! What is done about packets that did not arrive: they are sent again as long as that can help, and a key frame
+//! is asked for when it cannot.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use serde::Serialize;
+use yc_media::{Bitrate, CaptureTime};
+use yc_rtp::{HistoryLimits, NotSent, NtpTime, RtpPacket, RtpStream, RtxStream, SentHistory, StreamParams};
+
+use crate::token_bucket::TokenBucket;
+
+/// Keeps what left, and sends it again on request.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    history: SentHistory,
+    /// Where it was negotiated; else packets are sent again as they were.
+    rtx: Option<RtxStream>,
+    /// Asked for and not looked at yet, in the order of asking.
+    asked: VecDeque<u16>,
+    /// The first packet of the last key frame: what was before it is of no use any more.
+    key_frame: Option<u16>,
+    /// The newest packet that left.
+    newest: Option<u16>,
+    /// Its timestamp.
+    timestamp: u32,
+    /// How far back from the newest what is sent as a probe has come.
+    probed: u16,
+    rtt: Option<Duration>,
+    /// What may be sent again: a receiver that asks for everything must not starve the picture.
+    budget: TokenBucket,
+    keyframe_needed: bool,
+    counters: RecoveryCounters,
+}
+
+/// What was done about packets that did not arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RecoveryCounters {
+    /// Packets sent again because a receiver asked.
+    pub resent: u64,
+    /// Requests left out: the packet had been sent again less than a round trip before.
+    pub too_soon: u64,
+    /// Requests for what is not kept any more.
+    pub too_late: u64,
+    /// Requests for what never left, or for more than can wait.
+    pub refused: u64,
+    /// Packets sent again without being asked for, or empty ones, to measure the network.
+    pub probing: u64,
+}
+
+/// What leaves once more.
+#[derive(Debug)]
+pub(crate) enum Resend {
+    /// This packet.
+    Packet(RtpPacket),
+    /// Nothing but padding.
+    Padding,
+}
+
+/// The most requests that wait: mediasoup asks for 1,000 packets at most.
+const MAX_ASKED: usize = 1_024;
+
+/// The part of what may leave that is for what was asked for again, while media waits.
+const BUDGET_SHARE: u32 = 2;
+
+/// How much of it may leave at once: a burst of losses is made up for before the picture freezes.
+const BUDGET_BURST: Duration = Duration::from_millis(500);
+
+/// So many of the newest packets are sent as a probe before the newest come again.
+const PROBED_BACK: u16 = 64;
+
+/// The longest padding that a packet can have.
+const PADDING: NonZeroU8 = NonZeroU8::MAX;
+
+impl Recovery {
+    pub(crate) fn new(params: &StreamParams, first_rtx_sequence: u16) -> Self {
+        Self {
+            history: SentHistory::new(HistoryLimits::default()),
+            rtx: RtxStream::new(params, first_rtx_sequence),
+            asked: VecDeque::with_capacity(MAX_ASKED),
+            key_frame: None,
+            newest: None,
+            timestamp: 0,
+            probed: 0,
+            rtt: None,
+            budget: TokenBucket::new(Bitrate::bps(1), BUDGET_BURST, CaptureTime::default()),
+            keyframe_needed: false,
+            counters: RecoveryCounters::default(),
+        }
+    }
+
+    /// A packet left for the first time.
+    pub(crate) fn on_sent(&mut self, now: CaptureTime, packet: RtpPacket) {
+        self.newest = Some(packet.header.sequence);
+        self.timestamp = packet.header.timestamp;
+        self.probed = 0;
+        self.history.insert(now, packet);
+    }
+
+    /// A key frame begins with the packet under `first`.
+    pub(crate) fn on_keyframe(&mut self, first: u16) {
+        self.key_frame = Some(first);
+    }
+
+    pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
+        self.rtt = Some(rtt);
+    }
+
+    /// A receiver asks for these.
+    pub(crate) fn on_nack(&mut self, sequences: &[u16]) {
+        let room = MAX_ASKED - self.asked.len();
+        self.asked.extend(sequences.iter().take(room));
+        self.counters.refused += sequences.len().saturating_sub(room) as u64;
+    }
+
+    /// Packets leave at `rate` in all from now on.
+    pub(crate) fn set_rate(&mut self, now: CaptureTime, rate: Bitrate) {
+        self.budget.set_rate(now, Bitrate::bps(rate.as_bps() / BUDGET_SHARE));
+    }
+
+    /// When what was asked for may leave, if something was.
+    pub(crate) fn next_at(&self, now: CaptureTime) -> Option<CaptureTime> {
+        (!self.asked.is_empty()).then(|| self.budget.next_ready(now))
+    }
+
+    /// The next packet that was asked for and can be sent again.
+    pub(crate) fn next_asked(&mut self, now: CaptureTime) -> Option<Resend> {
+        if !self.budget.ready(now) {
+            return None;
+        }
+        while let Some(sequence) = self.asked.pop_front() {
+            match self.history.retransmit(now, self.rtt, sequence) {
+                Ok(packet) => {
+                    self.counters.resent += 1;
+                    self.budget.take(now, packet.wire_len());
+                    return Some(Resend::Packet(packet.clone()));
+                }
+                Err(NotSent::TooSoon) => self.counters.too_soon += 1,
+                Err(NotSent::TooOld) => {
+                    self.counters.too_late += 1;
+                    self.keyframe_needed |= self.is_needed(sequence);
+                }
+                Err(_) => self.counters.refused += 1,
+            }
+        }
+        None
+    }
+
+    /// Whether a picture that is still to come refers to the packet under `sequence`, which left some time ago.
+    fn is_needed(&self, sequence: u16) -> bool {
+        // Both are behind the newest: the one that is less far behind came later.
+        let (Some(key_frame), Some(newest)) = (self.key_frame, self.newest) else { return false };
+        newest.wrapping_sub(sequence) <= newest.wrapping_sub(key_frame)
+    }
+
+    /// Whether something is gone for good that pictures still refer to. Said once.
+    pub(crate) fn take_keyframe_needed(&mut self) -> bool {
+        std::mem::take(&mut self.keyframe_needed)
+    }
+
+    /// Something to send for a probe when no media waits: what left last, once more, so that it makes up for a
+    /// loss that nobody has told of yet; else padding. None where nothing can be sent that the receiver would
+    /// not take for media.
+    pub(crate) fn next_probing(&mut self, now: CaptureTime) -> Option<Resend> {
+        self.rtx.as_ref()?;
+        let newest = self.newest?;
+        self.counters.probing += 1;
+        while self.probed < PROBED_BACK {
+            let sequence = newest.wrapping_sub(self.probed);
+            self.probed += 1;
+            if let Ok(packet) = self.history.retransmit(now, self.rtt, sequence) {
+                return Some(Resend::Packet(packet.clone()));
+            }
+        }
+        self.probed = 0;
+        Some(Resend::Padding)
+    }
+
+    /// The bytes of `resend` on the wire.
+    pub(crate) fn wire_len(&self, resend: &Resend) -> usize {
+        match (resend, &self.rtx) {
+            (Resend::Packet(packet), Some(_)) => packet.wire_len() + RtxStream::OVERHEAD,
+            (Resend::Packet(packet), None) => packet.wire_len(),
+            (Resend::Padding, Some(rtx)) => rtx.padding_overhead() + usize::from(PADDING.get()),
+            (Resend::Padding, None) => 0,
+        }
+    }
+
+    /// Appends the report of the stream of what was sent again, if there is one, to the report in `out`.
+    pub(crate) fn append_report(&self, now: NtpTime, timestamp: u32, out: &mut Vec<u8>) {
+        if let Some(rtx) = &self.rtx {
+            rtx.append_report(now, timestamp, out);
+        }
+    }
+
+    /// Appends the end of that stream to the goodbye in `out`.
+    pub(crate) fn append_goodbye(&self, out: &mut Vec<u8>) {
+        if let Some(rtx) = &self.rtx {
+            rtx.append_goodbye(out);
+        }
+    }
+
+    /// Replaces what is in `out` by `resend`, as what leaves `at` under the number `transport_sequence`.
+    pub(crate) fn write(
+        &mut self,
+        resend: &Resend,
+        stream: &mut RtpStream,
+        at: NtpTime,
+        transport_sequence: u16,
+        out: &mut Vec<u8>,
+    ) {
+        match (resend, &mut self.rtx) {
+            (Resend::Packet(packet), Some(rtx)) => rtx.write_to(packet, at, transport_sequence, out),
+            (Resend::Packet(packet), None) => {
+                stream.write_again(packet, at, transport_sequence, out);
+                stream.on_sent(packet);
+            }
+            (Resend::Padding, Some(rtx)) => {
+                rtx.write_padding(PADDING, self.timestamp, at, transport_sequence, out);
+            }
+            // Padding is asked for only where there is a stream for it.
+            (Resend::Padding, None) => out.clear(),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> RecoveryCounters {
+        self.counters
+    }
+}
