@@ -69,7 +69,7 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     let ready = clock::now();
 
     let codec = prepared.codec_params()?;
-    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&codec)]);
+    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&codec)]).with_rtx();
     let session = client.create_native_sender_session(&offer).await?;
     let negotiated = clock::now();
     describe(output, &session, &prepared, [begun, ready, negotiated]);
