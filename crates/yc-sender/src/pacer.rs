@@ -174,7 +174,7 @@ mod tests {
         let mut pacer = Pacer::new(SenderConfig::default().pacing, Bitrate::kbps(4_000));
         assert_eq!(pacer.rate(), Bitrate::kbps(10_000));
         pacer.set_measured(Bitrate::kbps(4_000));
-        assert_eq!(pacer.rate(), Bitrate::kbps(5_000));
+        assert_eq!(pacer.rate(), Bitrate::kbps(4_400));
         pacer.set_measured(Bitrate::bps(0));
         assert_eq!(pacer.rate(), LEAST_RATE, "what waits leaves some day");
     }

@@ -459,6 +459,10 @@ impl SenderSession {
             return Some(Transmit::Packet);
         }
         let Some((mut packet, ended)) = self.outbox.next() else {
+            if let Some(resend) = self.recovery.next_tail(now) {
+                self.write_resend(now, &resend, datagram);
+                return Some(Transmit::Packet);
+            }
             self.pacer.probing()?;
             let Some(resend) = self.recovery.next_probing(now) else {
                 self.pacer.end_probe();
@@ -529,9 +533,10 @@ impl SenderSession {
         let waits = !self.outbox.is_empty() || self.pacer.probing().is_some();
         let packet = waits.then_some(next_at);
         let resend = self.recovery.next_at(next_at).map(|at| at.max(next_at));
+        let tail = self.recovery.tail_at().filter(|_| self.outbox.is_empty()).map(|at| at.max(next_at));
         let keyframe = self.keyframes.due_at(self.goal.target.bitrate);
         let estimate = self.next_report.and(self.rate.poll_timeout());
-        [self.next_report, packet, resend, keyframe, estimate].into_iter().flatten().min()
+        [self.next_report, packet, resend, tail, keyframe, estimate].into_iter().flatten().min()
     }
 
     /// How long it takes until everything that waits has left.

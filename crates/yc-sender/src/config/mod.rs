@@ -93,7 +93,7 @@ pub struct StillConfig {
 #[non_exhaustive]
 pub struct PacingConfig {
     /// Packets leave at most at this multiple of the bitrate that the network was measured to take, 1.0 to
-    /// 100.0. Default: 1.25.
+    /// 100.0. Default: 1.1.
     pub factor: f32,
     /// Before anything was measured, and where nothing can be: packets leave at most at this multiple of the
     /// target bitrate, 1.0 to 100.0. Default: 2.5.
@@ -127,7 +127,7 @@ impl Default for SenderConfig {
                 sharp_qp: 18,
             },
             pacing: PacingConfig {
-                factor: 1.25,
+                factor: 1.1,
                 start_factor: 2.5,
                 burst: Duration::from_millis(10),
                 max_backlog: Duration::from_millis(200),
