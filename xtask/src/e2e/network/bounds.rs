@@ -24,10 +24,11 @@ pub(super) fn broken(profile: &Profile, measured: &Measured) -> Vec<String> {
     };
     check(measured.first_picture.is_some(), "no picture was shown".to_owned());
     if never_freezes(profile) {
-        check(measured.freezes == 0, format!("{} freezes, {:.0} ms", measured.freezes, measured.frozen_ms));
+        let Measured { freezes, frozen_ms, longest_gap: gap, longest_silence: silence, .. } = measured;
+        let silent = format!("nothing was sent for up to {silence:.2} s");
+        check(*freezes == 0, format!("{freezes} freezes, {frozen_ms:.0} ms; {silent}"));
         // What never ends is no freeze to the browser.
-        let gap = measured.longest_gap;
-        check(gap <= STANDS, format!("no new picture for {gap:.1} s, more than {STANDS} s"));
+        check(*gap <= STANDS, format!("no new picture for {gap:.1} s, more than {STANDS} s; {silent}"));
     }
     let [_, queue_ms] = measured.queue_ms;
     if is_bottleneck(profile) {
@@ -100,6 +101,7 @@ mod tests {
             freezes: 2,
             frozen_ms: 700.0,
             longest_gap: 0.6,
+            longest_silence: 0.04,
             rises: vec![None],
             falls: vec![3.1],
             queue_ms: [90.0, 180.0],
@@ -109,8 +111,11 @@ mod tests {
         let expected = ["no picture", "180 ms", "not", "3.1 s"];
         assert!(told.iter().zip(expected).all(|(told, text)| told.contains(text)), "{told:?}");
         assert_eq!(told.len(), 4, "{told:?}");
-        let freezes =
-            ["no picture was shown", "2 freezes, 700 ms", "no new picture for 0.6 s, more than 0.5 s"];
+        let freezes = [
+            "no picture was shown",
+            "2 freezes, 700 ms; nothing was sent for up to 0.04 s",
+            "no new picture for 0.6 s, more than 0.5 s; nothing was sent for up to 0.04 s",
+        ];
         assert_eq!(broken(profile("loss-5"), &bad), freezes);
         assert_eq!(broken(profile("loss-10"), &bad), freezes[..1]);
     }

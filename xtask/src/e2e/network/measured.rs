@@ -48,6 +48,9 @@ pub(super) struct Measured {
     pub(super) frozen_ms: f64,
     /// The longest time without a new picture, that at the end too.
     pub(super) longest_gap: f64,
+    /// The longest time in which the sender sent nothing: with a picture that moves, because the machine was busy or the
+    /// network took no more.
+    pub(super) longest_silence: f64,
     pub(super) frames_dropped: u64,
     /// From capture to picture: half of them, and 19 of 20, were not later.
     pub(super) latency_ms: [Option<f64>; 2],
@@ -115,6 +118,7 @@ impl Measured {
             event["status"]["degradation"]["level"].as_u64().or(event["level"].as_u64())
         });
         let queue = queue(course, &settled(path, from..to));
+        let silence = course.slots(from..to).iter().map(|slot| slot.silence);
         let viewer = observed.viewer;
         Ok(Self {
             first_picture: first.map(|at| at.saturating_sub(started) as f64 / 1e6),
@@ -123,6 +127,7 @@ impl Measured {
             freezes: count(&viewer["freezeCount"]),
             frozen_ms: viewer["totalFreezesDuration"].as_f64().unwrap_or_default() * 1_000.0,
             longest_gap: gaps(&shown, to.as_secs_f64()).map(|(gap, _)| gap).fold(0.0, f64::max),
+            longest_silence: silence.max().map_or(0.0, |silence: Duration| silence.as_secs_f64()),
             frames_dropped: count(&viewer["framesDropped"]),
             latency_ms: [0.5, 0.95].map(|part| percentile(observed.latencies_ms, part)),
             unreadable: count(&observed.probe["unreadable"]),

@@ -62,7 +62,13 @@ pub(super) fn line(profile: &Profile, measured: &Measured) -> String {
         .map(|after| or_dash(*after, |after| format!("{after:.1} s")))
         .map(|after| format!("; rise used after {after}"));
     let changes: String = falls.chain(rises).collect();
-    format!("   {:<9} {}{changes}; relay late {} ms", profile.name, cells.join("; "), measured.relay_late_ms)
+    format!(
+        "   {:<9} {}{changes}; nothing sent for {:.2} s; relay late {} ms",
+        profile.name,
+        cells.join("; "),
+        measured.longest_silence,
+        measured.relay_late_ms
+    )
 }
 
 /// `page` with what stands between its two markers replaced by `table`; none if it has no such markers.
@@ -85,6 +91,7 @@ impl Measured {
             "freezes": self.freezes,
             "frozen_ms": rounded(self.frozen_ms),
             "longest_gap": rounded(self.longest_gap),
+            "longest_silence": rounded(self.longest_silence),
             "frames_dropped": self.frames_dropped,
             "latency_ms": self.latency_ms,
             "unreadable": self.unreadable,

@@ -18,6 +18,10 @@ pub(super) struct Lane {
     arrived: VecDeque<Arrival<Vec<u8>>>,
     /// Of what arrived since the last slot ended.
     queued: Vec<Duration>,
+    /// When the last datagram set out.
+    sent_at: Duration,
+    /// Since the last slot ended.
+    silence: Duration,
     /// When the last slot ended.
     before: PathStats,
     course: Course,
@@ -45,6 +49,8 @@ pub(crate) struct Slot {
     pub(crate) overflowed: u64,
     /// Datagrams that were dropped for another cause.
     pub(crate) lost: u64,
+    /// The longest time between two datagrams that were sent, of those that ended in it.
+    pub(crate) silence: Duration,
     /// How long each of the datagrams that arrived had waited at the bottleneck.
     pub(crate) queued: Vec<Duration>,
 }
@@ -55,6 +61,8 @@ impl Lane {
             path: Path::new(config, seed)?,
             arrived: VecDeque::new(),
             queued: Vec::new(),
+            sent_at: Duration::ZERO,
+            silence: Duration::ZERO,
             before: PathStats::default(),
             course: Course::default(),
         })
@@ -63,6 +71,8 @@ impl Lane {
     /// A datagram sets out.
     pub(super) fn push(&mut self, now: Duration, datagram: Vec<u8>) {
         self.advance(now);
+        self.silence = self.silence.max(now.saturating_sub(self.sent_at));
+        self.sent_at = now;
         self.path.push(now, datagram.len() + IP_UDP_OVERHEAD, datagram);
     }
 
@@ -100,6 +110,7 @@ impl Lane {
                 passed_bytes: stats.passed_bytes - before.passed_bytes,
                 overflowed,
                 lost: stats.dropped.total() - before.dropped.total() - overflowed,
+                silence: std::mem::take(&mut self.silence),
                 queued: std::mem::take(&mut self.queued),
             });
             self.before = stats;
@@ -162,6 +173,7 @@ mod tests {
         let course = lane.finish(100 * MILLI);
         assert_eq!((course.stats.delivered, course.late.quantile(1.0)), (2, 2 * MILLI));
         assert_eq!(course.slots[0].queued, [Duration::ZERO, 9 * MILLI]);
+        assert_eq!(course.slots[0].silence, MILLI);
     }
 
     #[test]
