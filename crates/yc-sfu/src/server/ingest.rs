@@ -225,7 +225,7 @@ impl Drop for Watch {
 }
 
 /// What is read of a stream's statistics. The first tells whether media comes.
-const READ: [(Counter, fn(&ProducerStat) -> u64); 6] = [
+const READ: [(Counter, Read); 6] = [
     (Counter::NativeRtpPackets, |stat| stat.packet_count),
     (Counter::NativeRtpBytes, |stat| stat.byte_count),
     (Counter::NativePacketsNacked, |stat| stat.nack_packet_count),
@@ -233,6 +233,8 @@ const READ: [(Counter, fn(&ProducerStat) -> u64); 6] = [
     (Counter::NativePacketsRepaired, |stat| stat.packets_repaired),
     (Counter::NativePlis, |stat| stat.pli_count),
 ];
+
+type Read = fn(&ProducerStat) -> u64;
 
 #[cfg(test)]
 mod tests {

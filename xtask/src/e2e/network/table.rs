@@ -6,8 +6,10 @@ use yc_simulator::Profile;
 use super::course::rounded;
 use super::measured::Measured;
 
+type Cell = fn(&Measured) -> String;
+
 /// What there is a column for.
-const COLUMNS: [(&str, fn(&Measured) -> String); 12] = [
+const COLUMNS: [(&str, Cell); 12] = [
     ("first picture", |measured| or_dash(measured.first_picture, |after| format!("{after:.1} s"))),
     ("pictures a second", |measured| format!("{:.1}", measured.fps)),
     ("freezes", |measured| match measured.freezes {
