@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use yc_capture::{CaptureError, EndReason};
-use yc_sender::{ConfigError, Reason, SenderError, SenderErrorKind};
+use yc_sender::{ConfigError, Reason, SenderError, SenderErrorKind, SrtpError, SrtpErrorKind};
 use yc_sfu::InvalidSession;
 
 /// A command that was refused: a stable code for programs and one sentence for people. As JSON:
@@ -85,6 +85,15 @@ impl From<CaptureError> for HostError {
 impl From<ConfigError> for HostError {
     fn from(error: ConfigError) -> Self {
         Self::bad_request(error.to_string())
+    }
+}
+
+impl From<SrtpError> for HostError {
+    fn from(error: SrtpError) -> Self {
+        match error.kind() {
+            SrtpErrorKind::InvalidKey => Self::new(Self::NEGOTIATION_FAILED, error.to_string()),
+            _ => Self::internal(error),
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_media::Resolution;
-use yc_sender::{Backends, PreparedSender, ProducerState, Reason, SenderConfig};
+use yc_sender::{Backends, PreparedSender, ProducerState, Reason, SenderConfig, SrtpMasterKey};
 use yc_sfu::messages::{NativeSenderOffer, OfferedCodec};
 use yc_sfu::{NativeSession, SessionRules};
 
+use crate::srtp::{SrtpChoice, offered_key, protection};
 use crate::state::{Ready, Running, Shared, Step};
 use crate::{
     Around, HostConfig, HostError, HostEvent, HostStatus, PrepareRequest, Prepared, Sources, SourcesRequest,
@@ -77,7 +78,7 @@ impl NativeHost {
     pub fn prepare(&self, request: PrepareRequest) -> Result<Prepared, HostError> {
         self.allow(&request.source)?;
         let config = sender_config(&request)?;
-        let cursor = request.cursor.unwrap_or(true);
+        let (cursor, srtp) = (request.cursor.unwrap_or(true), request.srtp);
         let shared = self.shared();
         let capture = CaptureConfig::new(request.source)
             .with_cursor(cursor)
@@ -97,7 +98,7 @@ impl NativeHost {
         let opening = {
             let shared = Arc::clone(shared);
             move || {
-                let opened = catch_unwind(AssertUnwindSafe(|| open(&shared.config, config, capture)));
+                let opened = catch_unwind(AssertUnwindSafe(|| open(&shared.config, config, capture, srtp)));
                 let opened = opened.unwrap_or_else(|_| Err(HostError::internal("opening ended by a panic")));
                 // Nobody may wait for it any more.
                 let _ = answer.try_send(on_opened(&shared, generation, opened));
@@ -139,7 +140,8 @@ impl NativeHost {
             return Err(HostError::internal("what was prepared is not there"));
         };
 
-        let started = catch_unwind(AssertUnwindSafe(|| start(*ready, session)));
+        let allow_plain_rtp = request.allow_plain_rtp;
+        let started = catch_unwind(AssertUnwindSafe(|| start(*ready, session, allow_plain_rtp)));
         let started = started.unwrap_or_else(|_| Err(HostError::internal("starting ended by a panic")));
         let mut state = shared.state();
         if state.generation != generation {
@@ -218,13 +220,22 @@ fn sender_config(request: &PrepareRequest) -> Result<SenderConfig, HostError> {
     Ok(config)
 }
 
-fn open(host: &HostConfig, config: SenderConfig, capture: CaptureConfig) -> Result<Ready, HostError> {
+fn open(
+    host: &HostConfig,
+    config: SenderConfig,
+    capture: CaptureConfig,
+    srtp: SrtpChoice,
+) -> Result<Ready, HostError> {
     let stop_deadline = config.stop_deadline;
     let around = host.around.as_ref().map_or_else(Around::nothing, |around| around());
     let backends = (around.backends)(Backends::compiled_in(&config, capture)?);
     let sender = PreparedSender::open_from(config, backends)?;
-    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&sender.codec_params()?)]);
-    Ok(Ready { sender, offer, stop_deadline, around })
+    let mut offer = NativeSenderOffer::new(vec![OfferedCodec::from(&sender.codec_params()?)]);
+    let key = srtp.suites().first().map(|suite| SrtpMasterKey::generate(*suite)).transpose()?;
+    if let Some(key) = &key {
+        offer = offer.with_srtp(offered_key(key).map_err(HostError::internal)?);
+    }
+    Ok(Ready { sender, offer, key, stop_deadline, around })
 }
 
 /// The prepare of `generation` is done: it is what is prepared now, or not wanted any more.
@@ -262,9 +273,11 @@ fn on_opened(
     }
 }
 
-fn start(ready: Ready, session: NativeSession) -> Result<Arc<Running>, HostError> {
-    let Ready { sender, stop_deadline, around, .. } = ready;
-    let sender = sender.start_through(session.stream, session.rtp_target, &around.transport)?;
+fn start(ready: Ready, session: NativeSession, allow_plain_rtp: bool) -> Result<Arc<Running>, HostError> {
+    let Ready { sender, key, stop_deadline, around, .. } = ready;
+    let protection = protection(key, session.srtp.as_ref(), allow_plain_rtp)?;
+    let NativeSession { stream, rtp_target, .. } = session;
+    let sender = sender.start_through(stream, rtp_target, protection, &around.transport)?;
     // The server has made a producer for the session that it answered with.
     sender.set_producer_state(ProducerState::Open);
     Ok(Arc::new(Running::new(sender, stop_deadline, around)))

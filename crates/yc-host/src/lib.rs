@@ -18,6 +18,7 @@
 //! let prepare = json!({"source": "synthetic:640x360", "fps": 15});
 //! let prepared = dispatch(&host, "native_capture_prepare", prepare)?;
 //! assert_eq!(prepared["offer"]["codecs"][0]["mime_type"], "video/H264");
+//! assert_eq!(prepared["offer"]["srtp"]["crypto_suite"], "AEAD_AES_128_GCM");
 //!
 //! // Here the page sends `offer` to the server and hands the answer to `native_capture_start`.
 //! let status = dispatch(&host, "native_capture_status", json!({}))?;
@@ -62,6 +63,7 @@ mod pump;
 mod reply;
 mod request;
 mod sources;
+mod srtp;
 mod state;
 mod thumbnail;
 
@@ -73,3 +75,4 @@ pub use hardening::trust_system_libraries_only;
 pub use host::NativeHost;
 pub use reply::{HostStatus, Phase, Prepared, Source, Sources, Started, Stopped, Thumbnail, Versions};
 pub use request::{PrepareRequest, SourcesRequest, StartRequest, ThumbnailRequest};
+pub use srtp::{SrtpChoice, offered_key, protection};

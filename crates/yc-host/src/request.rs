@@ -10,6 +10,7 @@ use yc_sender::ContentHint;
 use yc_sfu::messages::NativeSenderSession;
 
 use crate::HostError;
+use crate::srtp::{SRTP_CHOICES, SrtpChoice};
 
 /// `native_capture_sources`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -84,12 +85,15 @@ pub struct PrepareRequest {
     /// What gives way first under pressure. Default: the environment's, else `auto`.
     #[serde(default, deserialize_with = "content")]
     pub content: Option<ContentHint>,
+    /// What to protect with. Default: `auto`, the best suite.
+    #[serde(default, deserialize_with = "srtp")]
+    pub srtp: SrtpChoice,
 }
 
 impl PrepareRequest {
     /// Shares `source` as the defaults and the environment say.
     pub fn new(source: CaptureTarget) -> Self {
-        Self { source, frame_rate: None, bitrate: None, cursor: None, content: None }
+        Self { source, frame_rate: None, bitrate: None, cursor: None, content: None, srtp: SrtpChoice::Auto }
     }
 
     /// At most `rate`.
@@ -102,6 +106,12 @@ impl PrepareRequest {
     #[must_use]
     pub fn with_bitrate(self, bitrate: Bitrate) -> Self {
         Self { bitrate: Some(bitrate), ..self }
+    }
+
+    /// Protects with what `srtp` says.
+    #[must_use]
+    pub fn with_srtp(self, srtp: SrtpChoice) -> Self {
+        Self { srtp, ..self }
     }
 }
 
@@ -198,6 +208,15 @@ fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ContentH
     }
 }
 
+fn srtp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SrtpChoice, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    match (&value, value.as_str().map(str::parse)) {
+        (Value::Null, _) => Ok(SrtpChoice::Auto),
+        (_, Some(Ok(choice))) => Ok(choice),
+        _ => Err(refused(&value, SRTP_CHOICES)),
+    }
+}
+
 /// A whole number within `range`; none where there is none.
 fn number<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -219,6 +238,7 @@ fn refused<E: Error>(value: &Value, bounds: &str) -> E {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use yc_sender::SrtpSuite;
 
     use super::*;
 
@@ -234,13 +254,17 @@ mod tests {
     #[test]
     fn each_field_is_read() {
         let data = json!({
-            "source": "window:0x10", "fps": 60, "bitrate_kbps": 900, "cursor": false, "content": "text", "more": 1,
+            "source": "window:0x10", "fps": 60, "bitrate_kbps": 900, "cursor": false, "content": "text", "srtp": "aead_aes_256_gcm",
+            "more": 1,
         });
         let prepare: PrepareRequest = read(data).unwrap();
         assert_eq!(prepare.source, CaptureTarget::Window(16));
         assert_eq!(prepare.frame_rate.map(FrameRate::as_fps), Some(60));
         assert_eq!(prepare.bitrate, Some(Bitrate::kbps(900)));
         assert_eq!((prepare.cursor, prepare.content), (Some(false), Some(ContentHint::Text)));
+        assert_eq!(prepare.srtp, SrtpChoice::Suite(SrtpSuite::AeadAes256Gcm));
+        let prepare: PrepareRequest = read(json!({"source": "screen", "srtp": null})).unwrap();
+        assert_eq!(prepare.srtp, SrtpChoice::Auto);
     }
 
     #[test]
@@ -265,6 +289,8 @@ mod tests {
             (prepare("bitrate_kbps", json!(u64::MAX)), "data.bitrate_kbps: 18446744073709551615"),
             (prepare("cursor", json!("yes")), "data.cursor: "),
             (prepare("content", json!("film")), "data.content: \"film\" is not auto, text or motion"),
+            (prepare("srtp", json!("on")), "data.srtp: \"on\" is not auto, aead_aes_128_gcm"),
+            (prepare("srtp", json!(false)), "data.srtp: false is not auto"),
             (read::<PrepareRequest>(json!({})).unwrap_err(), "missing field `source`"),
             (read::<PrepareRequest>(json!([])).unwrap_err(), "data [] is not an object"),
             (

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use yc_sender::{PreparedSender, Sender, SenderStatus, StopHandle};
+use yc_sender::{PreparedSender, Sender, SenderStatus, SrtpMasterKey, StopHandle};
 use yc_sfu::messages::NativeSenderOffer;
 
 use crate::abandon::Calls;
@@ -16,6 +16,8 @@ use crate::{Around, HostConfig, HostError, HostEvent, Phase, Prepared};
 pub(crate) struct Ready {
     pub(crate) sender: PreparedSender,
     pub(crate) offer: NativeSenderOffer,
+    /// The key in the offer; none where plain RTP was offered.
+    pub(crate) key: Option<SrtpMasterKey>,
     pub(crate) stop_deadline: Duration,
     pub(crate) around: Around,
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use yc_host::{Around, HostConfig, HostEvent, NativeHost, dispatch};
+use yc_host::{Around, HostConfig, HostEvent, NativeHost, dispatch, offered_key};
 use yc_rtp::RtpHeader;
+use yc_sender::SrtpMasterKey;
 use yc_sender::fault::Faults;
 use yc_sfu::messages::{NativeSenderOffer, NativeSenderSession, PROTOCOL_VERSION};
 use yc_sfu::params;
@@ -54,6 +55,10 @@ fn receiver() -> UdpSocket {
 fn session(offer: &Value, receiver: &UdpSocket) -> Value {
     let offer: NativeSenderOffer = serde_json::from_value(offer.clone()).unwrap();
     let stream = params::canonical(params::select_codec(&offer).unwrap(), SSRC, None, "yc-1");
+    let srtp = offer.srtp.as_ref().map(|ours| {
+        let key = SrtpMasterKey::new(ours.crypto_suite.name().parse().unwrap(), &[7; 28]).unwrap();
+        offered_key(&key).unwrap()
+    });
     serde_json::to_value(NativeSenderSession {
         protocol: PROTOCOL_VERSION,
         session_id: "s".into(),
@@ -67,7 +72,7 @@ fn session(offer: &Value, receiver: &UdpSocket) -> Value {
         rtcp_feedback: params::feedback_replies(),
         cname: stream.cname,
         mid: stream.mid,
-        srtp: None,
+        srtp,
         producer_id: "p".into(),
         transport_id: "t".into(),
     })
@@ -146,15 +151,64 @@ fn a_session_that_does_not_fit_is_refused_and_what_is_prepared_stays() {
     let (host, _events) = host(HostConfig::default());
     let prepared = prepare(&host).unwrap();
     let good = session(&prepared["offer"], &receiver());
-    for (field, bad) in
-        [("payload_type", json!(95)), ("ssrc", json!(0)), ("rtp_target", json!("192.0.2.1:5"))]
-    {
+    for (field, bad) in [
+        ("payload_type", json!(95)),
+        ("ssrc", json!(0)),
+        ("rtp_target", json!("0.0.0.0:5")),
+        ("srtp", Value::Null),
+    ] {
         let mut session = good.clone();
         session[field] = bad;
         assert_eq!(ask(&host, "start", json!({"session": session})).unwrap_err(), "negotiation_failed");
         assert_eq!(phase(&host), "prepared");
     }
     assert!(ask(&host, "start", json!({"session": good})).is_ok());
+}
+
+#[test]
+fn plain_rtp_is_offered_where_that_is_asked_for_and_stays_on_this_machine() {
+    let (host, _events) = host(HostConfig::default());
+    let plain = json!({"source": "synthetic:320x200", "srtp": "off"});
+    let prepared = ask(&host, "prepare", plain.clone()).unwrap();
+    assert_eq!(prepared["offer"]["srtp"], Value::Null);
+    let near = session(&prepared["offer"], &receiver());
+    let mut far = near.clone();
+    far["rtp_target"] = json!("192.0.2.1:5");
+    assert_eq!(ask(&host, "start", json!({"session": far})).unwrap_err(), "negotiation_failed");
+    let started = ask(&host, "start", json!({"session": near})).unwrap();
+    assert_eq!(started["native_sender"]["srtp"], Value::Null);
+    ask(&host, "stop", json!({})).unwrap();
+    ask(&host, "prepare", plain).unwrap();
+    assert!(ask(&host, "start", json!({"session": far, "allow_plain_rtp": true})).is_ok());
+}
+
+#[test]
+fn each_prepare_has_a_key_of_its_own_and_no_other_reply_or_event_shows_one() {
+    let (host, events) = host(HostConfig::default());
+    let [first, prepared] = [prepare(&host).unwrap(), prepare(&host).unwrap()];
+    let key = |prepared: &Value| prepared["offer"]["srtp"]["key_base64"].as_str().unwrap().to_owned();
+    assert_ne!(key(&first), key(&prepared));
+    let receiver = receiver();
+    let session = session(&prepared["offer"], &receiver);
+    let mut wrong = session.clone();
+    wrong["srtp"]["key_base64"] = json!("c2VjcmV0");
+    let refused = dispatch(&host, "native_capture_start", json!({"session": wrong})).unwrap_err();
+    let started = ask(&host, "start", json!({"session": session})).unwrap();
+    assert_eq!(started["native_sender"]["srtp"]["suite"], "AEAD_AES_128_GCM");
+    receiver.recv(&mut [0; 2_048]).unwrap();
+    let status = ask(&host, "status", json!({})).unwrap();
+    let stopped = ask(&host, "stop", json!({})).unwrap();
+    let mut shown = format!("{refused:?} {started} {status} {stopped} {host:?}");
+    while let Ok(event) = events.recv_timeout(PATIENCE) {
+        shown += &serde_json::to_string(&event).unwrap();
+        if event.name() == "sender_stopped" {
+            break;
+        }
+    }
+    assert!(shown.contains("sender_stopped"), "{shown}");
+    for hidden in [&key(&prepared), session["srtp"]["key_base64"].as_str().unwrap(), "c2VjcmV0"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
 }
 
 #[test]

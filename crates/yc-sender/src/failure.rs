@@ -107,6 +107,8 @@ pub(crate) fn judge(failure: Failure) -> Verdict {
             // The receiver knows one address of ours: another socket would not be heard.
             TransportErrorKind::TooLarge => (Reason::DatagramTooLarge, Fatal, End),
             TransportErrorKind::Failed => (Reason::SocketFailed, Fatal, End),
+            // One packet that is a defect of ours is lost; the rest of the share is as good as before.
+            TransportErrorKind::Unprotected => (Reason::InternalError, Transient, Count),
         },
         Failure::SendErrors => (Reason::SendErrors, Fatal, End),
         Failure::TransportHung => (Reason::TransportHung, Fatal, End),

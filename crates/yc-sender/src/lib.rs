@@ -4,19 +4,24 @@
 //! screen is repeated, when a key frame is granted, how packets are paced) is plain code that takes the
 //! time as an argument; threads and clocks live in `worker/` alone, sockets in `transport/` alone.
 //!
-//! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, do it
-//! however the app does (for mediasoup: `yc-sfu`), then [`PreparedSender::start`].
+//! This crate knows nothing of signalling. Ask [`PreparedSender::codec_params`] what to negotiate, make a
+//! [`SrtpMasterKey`], exchange both however the app does (for mediasoup: `yc-sfu`), then
+//! [`PreparedSender::start`].
 //!
 //! ```no_run
 //! use yc_capture::{CaptureConfig, CaptureTarget};
 //! use yc_rtp::StreamParams;
-//! use yc_sender::{PreparedSender, SenderConfig};
+//! use yc_sender::{PreparedSender, Protection, SenderConfig, SrtpKeys, SrtpMasterKey, SrtpSuite};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let prepared = PreparedSender::open(SenderConfig::from_env()?, CaptureConfig::new(CaptureTarget::Screen))?;
-//! // Negotiate with the receiver: it answers with an address, an SSRC and a payload type.
+//! let ours = SrtpMasterKey::generate(SrtpSuite::AeadAes128Gcm)?;
+//! // Negotiate with the receiver: it takes our key and answers with an address, an SSRC, a payload type and its own.
+//! # let theirs = ours.to_base64();
 //! let params = StreamParams::new(0x1234_5678, 101, prepared.codec_params()?, "my-app");
-//! let mut sender = prepared.start(params, "127.0.0.1:40000".parse()?)?;
+//! let theirs = SrtpMasterKey::from_base64(ours.suite(), &theirs)?;
+//! let protection = Protection::Srtp(SrtpKeys::new(ours, theirs)?);
+//! let mut sender = prepared.start(params, "127.0.0.1:40000".parse()?, protection)?;
 //! println!("{:?}", sender.status());
 //! sender.stop();
 //! # Ok(())
@@ -56,6 +61,7 @@ mod mirror;
 mod outbox;
 mod pacer;
 pub mod pipeline;
+mod protection;
 mod queue;
 #[cfg(test)]
 mod queue_tests;
@@ -65,6 +71,7 @@ mod recovery;
 mod retreat;
 mod session;
 mod silence;
+mod srtp;
 mod status;
 mod sync;
 mod token_bucket;
@@ -82,10 +89,14 @@ pub use event::{FallbackStep, KeyframeCause, SenderEvent};
 pub use latency::{LatencySummary, StageLatencies};
 pub use mirror::MirrorCounters;
 pub use pipeline::{PreparedSender, Sender, StopHandle};
+pub use protection::Protection;
 pub use queue::{FrameQueue, Taken};
 pub use reason::{Reason, ReasonStage};
 pub use recovery::RecoveryCounters;
 pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
+pub use srtp::{
+    SrtpError, SrtpErrorKind, SrtpKeys, SrtpMasterKey, SrtpRejections, SrtpStatus, SrtpSuite, SrtpTransport,
+};
 pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
     NetworkStatus, ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,

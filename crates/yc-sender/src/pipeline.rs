@@ -24,8 +24,8 @@ use crate::mirror::mirrored;
 use crate::session::{SenderSession, SessionSeeds};
 use crate::worker::{self, Encoded, Ends, Shared, Stages, Supervisor, Worker};
 use crate::{
-    Backends, CaptureChoice, EncoderChoice, KeyframeCause, PacketTransport, ProducerState, Reason,
-    SenderConfig, SenderError, SenderErrorKind, SenderEvent, SenderStatus, UdpTransport,
+    Backends, CaptureChoice, EncoderChoice, KeyframeCause, PacketTransport, ProducerState, Protection,
+    Reason, SenderConfig, SenderError, SenderErrorKind, SenderEvent, SenderStatus, UdpTransport,
 };
 
 /// A sender with its source and its encoder open, before it knows its receiver. Dropping it closes both.
@@ -134,18 +134,25 @@ impl PreparedSender {
         StopHandle(Arc::clone(&self.shared))
     }
 
-    /// Starts to send to `target` over UDP, as the stream that was negotiated.
+    /// Starts to send to `target` over UDP, as the stream that was negotiated, protected as was negotiated.
     ///
     /// # Errors
     ///
+    /// `Config` if it would send in the clear to another machine and [`Protection::PlainAnywhere`] does not say so,
     /// `Negotiation` if `params` is of another codec than the encoder's, `Transport` if there is no way to
     /// `target`, `Capture` if no capture backend starts, `Resources` if the OS gives no thread, `Stopped` if
     /// it was stopped meanwhile.
-    pub fn start(self, params: StreamParams, target: SocketAddr) -> Result<Sender, SenderError> {
-        self.start_through(params, target, |transport| transport)
+    pub fn start(
+        self,
+        params: StreamParams,
+        target: SocketAddr,
+        protection: Protection,
+    ) -> Result<Sender, SenderError> {
+        self.start_through(params, target, protection, |transport| transport)
     }
 
-    /// As [`PreparedSender::start`], with something of the app's own around the transport.
+    /// As [`PreparedSender::start`], with something of the app's own around the transport: what passes there is
+    /// protected already.
     ///
     /// # Errors
     ///
@@ -154,22 +161,36 @@ impl PreparedSender {
         self,
         params: StreamParams,
         target: SocketAddr,
+        protection: Protection,
         around: impl FnOnce(Box<dyn PacketTransport>) -> Box<dyn PacketTransport>,
     ) -> Result<Sender, SenderError> {
         let target = self.config.rtp_target.unwrap_or(target);
+        protection.check(Some(target))?;
         let transport = UdpTransport::connect(target)?;
-        self.start_on(params, around(Box::new(transport)))
+        self.begin(params, around(Box::new(transport)), protection)
     }
 
-    /// As [`PreparedSender::start`], over a transport of the app's own.
+    /// As [`PreparedSender::start`], over a transport of the app's own. Where that leads is not known, so that
+    /// plain RTP needs [`Protection::PlainAnywhere`].
     ///
     /// # Errors
     ///
     /// As [`PreparedSender::start`].
     pub fn start_on(
+        self,
+        params: StreamParams,
+        transport: Box<dyn PacketTransport>,
+        protection: Protection,
+    ) -> Result<Sender, SenderError> {
+        protection.check(None)?;
+        self.begin(params, transport, protection)
+    }
+
+    fn begin(
         mut self,
         params: StreamParams,
         transport: Box<dyn PacketTransport>,
+        protection: Protection,
     ) -> Result<Sender, SenderError> {
         let offered = self.codec_params()?.codec();
         let negotiated = params.codec.codec();
@@ -179,20 +200,24 @@ impl PreparedSender {
         }
         let started_at = worker::now();
         let seeds = SessionSeeds::random(started_at, worker::unix(started_at))?;
-        let session = SenderSession::new(&self.config, params, seeds)?;
+        // What is protected is no larger on the wire than what is not.
+        let max_packet_len = self.config.max_packet_len - protection.rtp_overhead();
+        let config = SenderConfig { max_packet_len, ..SenderConfig::clone(&self.config) };
+        let session = SenderSession::new(&config, params, seeds)?;
+        let (transport, srtp) = protection.around(transport);
         let (transport, mirror) = mirrored(transport, self.config.diagnostic_mirror)?;
         if !self.shared.lifecycle.begin_start() {
             return Err(worker::stopped());
         }
         {
             let mut life = self.shared.metrics().life();
-            (life.started_at, life.mirror) = (started_at, mirror);
+            (life.started_at, life.srtp, life.mirror) = (started_at, srtp, mirror);
         }
         self.shared.set_waker(transport.waker());
         let Some((stages, Ends { events, encoded })) = self.opened.take() else {
             return Err(worker::stopped());
         };
-        let supervisor = self.begin(stages, session, transport, encoded).inspect_err(|error| {
+        let supervisor = self.run(stages, session, transport, encoded).inspect_err(|error| {
             // What was spawned before the error ends by this.
             let reason = error.reason().unwrap_or(Reason::of_start(error.kind()));
             self.shared.finish(reason, Some(error.to_string()));
@@ -202,7 +227,7 @@ impl PreparedSender {
         Ok(Sender { shared: Arc::clone(&self.shared), events, supervisor: Some(supervisor), deadline })
     }
 
-    fn begin(
+    fn run(
         &self,
         mut stages: Stages,
         session: SenderSession,

@@ -125,6 +125,11 @@ impl RateControl {
         self.measured.as_mut()?.estimator.poll_probe()
     }
 
+    /// Whether the receiver will tell what arrives, and has not yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.measured.as_ref().is_some_and(|measured| !measured.heard)
+    }
+
     /// What the network was measured to take; none before anything was.
     pub(crate) fn estimate(&self) -> Option<Estimate> {
         self.measured.as_ref().filter(|measured| measured.heard).map(|measured| measured.estimator.estimate())

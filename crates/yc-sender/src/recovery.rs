@@ -34,6 +34,8 @@ pub(crate) struct Recovery {
     rtt: Option<Duration>,
     /// What may be sent again: a receiver that asks for everything must not starve the picture.
     budget: TokenBucket,
+    /// Whether there is room to send more than was asked for.
+    has_room: bool,
     /// Goes once more right behind what it is a copy of.
     copy: Option<RtpPacket>,
     tail: Option<Tail>,
@@ -90,10 +92,6 @@ pub(crate) enum Resend {
 /// The most requests that wait: mediasoup asks for 1,000 packets at most.
 const MAX_ASKED: usize = 1_024;
 
-/// The part of what may leave that is for what was asked for again, while media waits: nearly all of it, because
-/// nothing that comes later can be shown without it.
-const BUDGET_SHARE: f64 = 0.9;
-
 /// How much of it may leave at once: a burst of losses is made up for before the picture freezes.
 const BUDGET_BURST: Duration = Duration::from_millis(500);
 
@@ -116,6 +114,7 @@ impl Recovery {
             probed: 0,
             rtt: None,
             budget: TokenBucket::new(Bitrate::bps(1), BUDGET_BURST, CaptureTime::default()),
+            has_room: true,
             copy: None,
             tail: None,
             losses: LossWatch::default(),
@@ -154,9 +153,10 @@ impl Recovery {
         self.counters.refused += sequences.len().saturating_sub(room) as u64;
     }
 
-    /// Packets leave at `rate` in all from now on.
-    pub(crate) fn set_rate(&mut self, now: CaptureTime, rate: Bitrate) {
-        self.budget.set_rate(now, Bitrate::bps((f64::from(rate.as_bps()) * BUDGET_SHARE) as u32));
+    /// What was asked for may leave at `rate` from now on, and twice only if there is room for more.
+    pub(crate) fn set_budget(&mut self, now: CaptureTime, rate: Bitrate, has_room: bool) {
+        self.budget.set_rate(now, rate);
+        self.has_room = has_room;
     }
 
     /// When what was asked for may leave, if something was.
@@ -202,7 +202,7 @@ impl Recovery {
                         self.losses.on_lost();
                     }
                     // A third try would come too late to be shown in time.
-                    if self.rtx.is_some() && (!is_first || self.losses.is_heavy()) {
+                    if self.rtx.is_some() && self.has_room && (!is_first || self.losses.is_heavy()) {
                         self.copy = Some(packet.clone());
                     }
                     return Some(Resend::Packet(packet));

@@ -52,7 +52,7 @@ impl SessionSeeds {
         Self { first_sequence, first_rtx_sequence, timestamp_offset, anchor, anchor_unix }
     }
 
-    /// Random numbers from the OS, and `anchor` of the capture clock at `anchor_unix`.
+    /// Random numbers from the OS, the first sequence number below 2^15, and `anchor` of the capture clock at `anchor_unix`.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl SessionSeeds {
     pub fn random(anchor: CaptureTime, anchor_unix: Duration) -> Result<Self, SenderError> {
         let random = getrandom::u64()
             .map_err(|error| SenderError::new(SenderErrorKind::Resources, error.to_string()))?;
-        Ok(Self::new(random as u16, (random >> 32) as u32, anchor, anchor_unix))
+        Ok(Self::new(random as u16 & FIRST_SEQUENCES, (random >> 32) as u32, anchor, anchor_unix))
     }
 
     fn ntp(&self, now: CaptureTime) -> NtpTime {
@@ -69,6 +69,11 @@ impl SessionSeeds {
         NtpTime::from_unix(unix.saturating_sub(self.anchor.saturating_since(now)))
     }
 }
+
+/// First sequence numbers are below 2^15. A receiver estimates the rollover counter that is not sent
+/// ([RFC 3711 §3.3.1](https://www.rfc-editor.org/rfc/rfc3711#section-3.3.1)), and would be one behind for good if the
+/// numbers began anew before the first packet arrived.
+const FIRST_SEQUENCES: u16 = (1 << 15) - 1;
 
 /// What the session wants of the encoding side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +125,17 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// When what waits is worth more than this many times the configured backlog, it is too late: it is dropped.
 const BACKLOG_LIMIT: u32 = 4;
 
+/// The part of what may leave that is for what was asked for again while media waits: nearly all of it, because
+/// nothing that comes later can be shown without it…
+const RESENDS: f64 = 0.9;
+/// …but before the first word of the network: most of a key frame may be lost because it leaves too fast, and what
+/// follows at once would be lost as well.
+const UNHEARD_RESENDS: f64 = 0.04;
+
+/// How long nothing more is encoded after the first frame, until there is word of the network. mediasoup tells of it
+/// each 100 ms.
+const WAIT_FOR_WORD: Duration = Duration::from_millis(400);
+
 /// A change of the bitrate by less than this part is not worth telling the encoder.
 const RATE_STEP: u32 = 32;
 
@@ -146,6 +162,8 @@ pub struct SenderSession {
     delays: Vec<DelaySinceLastRr>,
     actions: VecDeque<SessionAction>,
     next_report: Option<CaptureTime>,
+    /// Until when nothing more is to be encoded for want of word of the network.
+    word_by: Option<CaptureTime>,
     /// A frame was dropped: what depends on it is dropped too, until a key frame comes.
     broken: bool,
     /// The OS refused packets, and none has left since.
@@ -177,7 +195,7 @@ impl SenderSession {
         seeds: SessionSeeds,
     ) -> Result<Self, ParamsError> {
         let feedback = FeedbackParser::new([&params]);
-        let mut recovery = Recovery::new(&params, seeds.first_rtx_sequence);
+        let recovery = Recovery::new(&params, seeds.first_rtx_sequence);
         let mut stream = RtpStream::new(params, seeds.first_sequence, seeds.timestamp_offset)?;
         stream.set_capture_epoch(Some(seeds.ntp(CaptureTime::default())));
         // A shared screen is worked with: show each picture at once.
@@ -185,8 +203,7 @@ impl SenderSession {
         let rate = RateControl::new(config, stream.extension_id(ExtensionKind::TransportWideCc).is_some());
         let target = rate.target();
         let pacer = Pacer::new(config.pacing, target.bitrate);
-        recovery.set_rate(seeds.anchor, pacer.rate());
-        Ok(Self {
+        let mut session = Self {
             stream,
             seeds,
             feedback,
@@ -204,10 +221,13 @@ impl SenderSession {
             delays: Vec::new(),
             actions: VecDeque::with_capacity(4),
             next_report: None,
+            word_by: None,
             broken: false,
             lost: false,
             counters: Counters::default(),
-        })
+        };
+        session.budget_resends(seeds.anchor);
+        Ok(session)
     }
 
     /// Estimates what the network takes by `estimator` instead of by [`GccEstimator`](crate::bandwidth::GccEstimator). Of use
@@ -326,6 +346,7 @@ impl SenderSession {
                 _ => {}
             }
         });
+        self.word_by = self.word_by.filter(|_| self.rate.is_unheard());
         self.aim(now);
     }
 
@@ -383,11 +404,18 @@ impl SenderSession {
             Some(estimate) => self.pacer.set_measured(estimate.bitrate),
             None => self.pacer.set_unmeasured(goal.target.bitrate),
         }
-        self.recovery.set_rate(now, self.pacer.rate());
+        self.budget_resends(now);
         if self.is_worth_telling(&goal) {
             self.goal = goal;
             self.actions.push_back(SessionAction::Aim(goal));
         }
+    }
+
+    /// Says how much of what leaves may be what was asked for again.
+    fn budget_resends(&mut self, now: CaptureTime) {
+        let share = if self.rate.is_unheard() { UNHEARD_RESENDS } else { RESENDS };
+        let bps = f64::from(self.pacer.rate().as_bps()) * share;
+        self.recovery.set_budget(now, Bitrate::bps(bps as u32), !self.rate.is_limited());
     }
 
     fn is_worth_telling(&self, goal: &Goal) -> bool {
@@ -410,7 +438,9 @@ impl SenderSession {
             self.aim(now);
         }
         self.pacer.handle_timeout(now);
-        if self.next_report.is_some()
+        self.word_by = self.word_by.filter(|at| *at > now);
+        // Nothing is learnt from a probe that leaves before it is known how the first packets fared.
+        if self.rate.estimate().is_some()
             && self.pacer.probing().is_none()
             && let Some(cluster) = self.rate.poll_probe()
         {
@@ -477,7 +507,10 @@ impl SenderSession {
         self.pacer.on_sent(now, datagram.len(), true);
         self.stream.on_sent(&packet);
         // The first packet brings the first report, so that a receiver knows the clock from the start.
-        self.next_report.get_or_insert(now);
+        if self.next_report.is_none() {
+            self.next_report = Some(now);
+            self.word_by = self.rate.is_unheard().then(|| now + WAIT_FOR_WORD);
+        }
         let marker = packet.header.marker;
         self.recovery.on_sent(now, packet);
         if let Some(times) = ended {
@@ -536,12 +569,18 @@ impl SenderSession {
         let tail = self.recovery.tail_at().filter(|_| self.outbox.is_empty()).map(|at| at.max(next_at));
         let keyframe = self.keyframes.due_at(self.goal.target.bitrate);
         let estimate = self.next_report.and(self.rate.poll_timeout());
-        [self.next_report, packet, resend, tail, keyframe, estimate].into_iter().flatten().min()
+        [self.next_report, packet, resend, tail, keyframe, estimate, self.word_by].into_iter().flatten().min()
     }
 
     /// How long it takes until everything that waits has left.
     pub fn backlog(&self) -> Duration {
         self.pacer.backlog()
+    }
+
+    /// Whether another frame may be encoded. Not while too much waits; and not for a moment after the first one: what
+    /// the network takes is not known yet, and a second frame would only be in the way of the first.
+    pub fn has_room(&self) -> bool {
+        self.word_by.is_none() && self.backlog() <= self.max_backlog
     }
 
     /// Writes a goodbye into `datagram` (its old content is cleared). Answers whether there is one: a stream

@@ -4,7 +4,9 @@ use serde::Serialize;
 use yc_media::{Codec, RateTarget, Resolution};
 
 use crate::bandwidth::Usage;
-use crate::{DegradationStatus, FallbackStep, MirrorCounters, Reason, RecoveryCounters, StageLatencies};
+use crate::{
+    DegradationStatus, FallbackStep, MirrorCounters, Reason, RecoveryCounters, SrtpStatus, StageLatencies,
+};
 
 /// A snapshot of a sender. Counters count since it started.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +58,8 @@ pub struct SenderStatus {
     pub transport_state: TransportState,
     /// The receiver's producer, as the app was told: see `Sender::set_producer_state`.
     pub producer_state: ProducerState,
+    /// What it is protected with, and what was rejected; none before the start, and where it is plain RTP.
+    pub srtp: Option<SrtpStatus>,
     /// Changed pictures that the capture delivered.
     pub frames_captured: u64,
     /// How often a silent capture was asked for its present picture and answered.
@@ -70,7 +74,7 @@ pub struct SenderStatus {
     pub frames_sent: u64,
     /// Access units that left in the last second.
     pub fps: u32,
-    /// Bits that left in the last second, headers included, in thousands.
+    /// Bits that left in the last second, headers included, in thousands; what SRTP adds is left out.
     pub bitrate_kbps: u32,
     /// The mean quantizer of the last picture in the codec's scale, where the encoder tells it.
     pub quantizer: Option<u8>,
@@ -86,7 +90,7 @@ pub struct SenderStatus {
     pub dropped: DropCounters,
     /// RTP packets that left.
     pub packets_sent: u64,
-    /// Bytes of RTP that left, headers included.
+    /// Bytes of RTP that left, headers included; what SRTP adds is left out.
     pub bytes_sent: u64,
     /// Time that the packets now waiting take to leave, in milliseconds.
     pub send_backlog_ms: u32,

@@ -16,7 +16,7 @@ use support::seed::{Random, seed};
 use support::{Receiver, params};
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_sender::fault::Faults;
-use yc_sender::{Backends, PreparedSender, SenderConfig, SenderEvent, SenderState, UdpTransport};
+use yc_sender::{Backends, PreparedSender, Protection, SenderConfig, SenderEvent, SenderState, UdpTransport};
 
 const RUNS: u64 = 1_000;
 /// Shares that run side by side: a few more than a small machine has cores.
@@ -122,7 +122,7 @@ fn run(seed: u64) -> String {
     });
     let mut receiver = Receiver::new();
     let transport = UdpTransport::connect(receiver.address()).unwrap();
-    let started = prepared.start_on(params, faults.transport(Box::new(transport)));
+    let started = prepared.start_on(params, faults.transport(Box::new(transport)), Protection::PlainAnywhere);
     let mut sender = match started {
         Ok(sender) => sender,
         Err(error) => return format!("not started: {:?}", error.kind()),

@@ -11,7 +11,7 @@ use support::held::{held, held_after, measured};
 use support::{PATIENCE, Receiver, params};
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_media::Resolution;
-use yc_sender::{PreparedSender, SenderConfig};
+use yc_sender::{PreparedSender, Protection, SenderConfig};
 
 const WARM_UP: usize = 20;
 const CYCLES: usize = 200;
@@ -24,7 +24,7 @@ fn cycle(target: &CaptureTarget) {
     config.stop_deadline = Duration::from_secs(10);
     let prepared = PreparedSender::open(config, capture).unwrap();
     let params = params(&prepared);
-    let mut sender = prepared.start(params, receiver.address()).unwrap();
+    let mut sender = prepared.start(params, receiver.address(), Protection::PlainOnLoopback).unwrap();
     assert!(receiver.frame(PATIENCE).unwrap().has_sps);
     assert!(sender.stop(), "a thread did not end in time");
 }

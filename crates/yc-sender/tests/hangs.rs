@@ -9,7 +9,8 @@ use support::{PATIENCE, Receiver, params};
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_sender::fault::Faults;
 use yc_sender::{
-    Backends, PreparedSender, SenderConfig, SenderErrorKind, SenderEvent, SenderState, UdpTransport,
+    Backends, PreparedSender, Protection, SenderConfig, SenderErrorKind, SenderEvent, SenderState,
+    UdpTransport,
 };
 
 /// What stopping may take, in all.
@@ -43,7 +44,8 @@ fn stopping(call: &str) -> (Duration, SenderState) {
     let prepared = PreparedSender::open_from(config, all).unwrap();
     let params = params(&prepared);
     let transport = UdpTransport::connect(receiver.address()).unwrap();
-    let mut sender = prepared.start_on(params, faults.transport(Box::new(transport))).unwrap();
+    let mut sender =
+        prepared.start_on(params, faults.transport(Box::new(transport)), Protection::PlainAnywhere).unwrap();
     let at_the_end = matches!(call, "capture.stop" | "encoder.drop");
     if !at_the_end {
         while faults.hanging() == 0 {
@@ -129,7 +131,7 @@ fn a_start_that_hangs_is_stopped_from_another_thread() {
     #[expect(clippy::disallowed_methods, reason = "joined below")]
     let starting = std::thread::spawn({
         let address = receiver.address();
-        move || prepared.start(params, address)
+        move || prepared.start(params, address, Protection::PlainOnLoopback)
     });
     assert!(faults.wait_hanging(1, PATIENCE));
     handle.stop();

@@ -8,14 +8,16 @@ use std::time::Duration;
 use support::{DrivenCapture, PATIENCE, Receiver, params};
 use yc_capture::{CaptureError, CaptureErrorKind, CaptureEvent, EndReason, PauseReason};
 use yc_media::Resolution;
-use yc_sender::{PreparedSender, Reason, Sender, SenderConfig, SenderErrorKind, SenderEvent, SenderState};
+use yc_sender::{
+    PreparedSender, Protection, Reason, Sender, SenderConfig, SenderErrorKind, SenderEvent, SenderState,
+};
 
 fn start(config: SenderConfig) -> (Sender, support::Driver, Receiver) {
     let (capture, driver) = DrivenCapture::new(320, 180);
     let receiver = Receiver::new();
     let prepared = PreparedSender::with_capture(config, capture).unwrap();
     let params = params(&prepared);
-    (prepared.start(params, receiver.address()).unwrap(), driver, receiver)
+    (prepared.start(params, receiver.address(), Protection::PlainOnLoopback).unwrap(), driver, receiver)
 }
 
 fn wait_for(sender: &Sender, wanted: impl Fn(&SenderEvent) -> bool) -> SenderEvent {
@@ -223,7 +225,7 @@ fn a_receiver_that_is_not_there_is_told_and_does_not_end_the_share() {
     drop(receiver);
     let prepared = PreparedSender::with_capture(SenderConfig::default(), capture).unwrap();
     let params = params(&prepared);
-    let mut sender = prepared.start(params, nobody).unwrap();
+    let mut sender = prepared.start(params, nobody, Protection::PlainOnLoopback).unwrap();
     for seed in 0..3 {
         driver.picture(seed);
     }
@@ -251,7 +253,8 @@ fn what_cannot_be_opened_is_refused_by_its_stage() {
     let (capture, _) = DrivenCapture::new(320, 180);
     let prepared = PreparedSender::with_capture(SenderConfig::default(), capture).unwrap();
     let params = yc_rtp::StreamParams::new(1, 101, yc_rtp::CodecParams::Vp8, "test");
-    let error = prepared.start(params, "127.0.0.1:9".parse().unwrap()).unwrap_err();
+    let error =
+        prepared.start(params, "127.0.0.1:9".parse().unwrap(), Protection::PlainOnLoopback).unwrap_err();
     assert_eq!(error.kind(), SenderErrorKind::Negotiation);
 }
 

@@ -15,8 +15,8 @@ use support::{DrivenCapture, PATIENCE, Receiver, params};
 use yc_capture::{CaptureBackend, CaptureConfig, CaptureError, CaptureInfo, CaptureSink, CaptureTarget};
 use yc_media::{FrameRate, Resolution};
 use yc_sender::{
-    PacketTransport, PreparedSender, Reason, Refused, Sender, SenderConfig, SenderError, SenderErrorKind,
-    SenderEvent, SenderState, StopHandle, TransportError, TransportWaker, UdpTransport,
+    PacketTransport, PreparedSender, Protection, Reason, Refused, Sender, SenderConfig, SenderError,
+    SenderErrorKind, SenderEvent, SenderState, StopHandle, TransportError, TransportWaker, UdpTransport,
 };
 
 const ROUNDS: usize = 300;
@@ -69,7 +69,7 @@ fn start_and_stop(
                 handle.stop();
             });
         }
-        prepared.start(params, receiver.address())
+        prepared.start(params, receiver.address(), Protection::PlainOnLoopback)
     })
 }
 
@@ -211,7 +211,7 @@ fn stopped_within_the_start(random: &mut Random) -> &'static str {
     let params = params(&prepared);
     let transport = UdpTransport::connect(receiver.address()).unwrap();
     let transport = Stopping { inner: transport, stop: (!by_capture).then_some(handle) };
-    let started = prepared.start_on(params, Box::new(transport));
+    let started = prepared.start_on(params, Box::new(transport), Protection::PlainAnywhere);
     assert!(unless_stopped(started).is_none(), "it was stopped before it had started");
     if by_capture { "stopped by the capture in its start" } else { "stopped by the transport in its start" }
 }

@@ -10,8 +10,8 @@ use support::{PATIENCE, Receiver, SSRC, params};
 use yc_capture::{CaptureConfig, CaptureTarget};
 use yc_sender::fault::Faults;
 use yc_sender::{
-    Backends, FallbackStep, PreparedSender, Reason, Sender, SenderConfig, SenderErrorKind, SenderEvent,
-    SenderState, SenderStatus, UdpTransport,
+    Backends, FallbackStep, PreparedSender, Protection, Reason, Sender, SenderConfig, SenderErrorKind,
+    SenderEvent, SenderState, SenderStatus, UdpTransport,
 };
 
 /// A sender on its way, with faults between its stages.
@@ -53,7 +53,9 @@ impl Run {
         let prepared = PreparedSender::open_from(config, faults.backends(backends)).unwrap();
         let params = params(&prepared);
         let transport = UdpTransport::connect(receiver.address()).unwrap();
-        let sender = prepared.start_on(params, faults.transport(Box::new(transport))).unwrap();
+        let sender = prepared
+            .start_on(params, faults.transport(Box::new(transport)), Protection::PlainAnywhere)
+            .unwrap();
         Self { sender, receiver, faults, seen: Vec::new() }
     }
 
@@ -277,7 +279,7 @@ fn a_panic_before_the_share_runs_is_an_error_of_the_stage() {
         let error = match opened {
             Ok(prepared) => {
                 let params = params(&prepared);
-                prepared.start(params, receiver.address()).unwrap_err()
+                prepared.start(params, receiver.address(), Protection::PlainOnLoopback).unwrap_err()
             }
             Err(error) => error,
         };
@@ -347,7 +349,7 @@ fn a_still_capture_that_answers_is_left_alone_and_its_answers_are_not_encoded() 
     let mut receiver = Receiver::new();
     let prepared = PreparedSender::with_capture(config, capture).unwrap();
     let params = params(&prepared);
-    let mut sender = prepared.start(params, receiver.address()).unwrap();
+    let mut sender = prepared.start(params, receiver.address(), Protection::PlainOnLoopback).unwrap();
     driver.picture(1);
     while sender.status().capture_probes < 4 {
         receiver.frame(PATIENCE).unwrap();

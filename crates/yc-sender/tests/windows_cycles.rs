@@ -13,7 +13,7 @@ use std::time::Duration;
 use support::{PATIENCE, Receiver, params};
 use sys::Held;
 use yc_capture::{CaptureConfig, CaptureTarget};
-use yc_sender::{PreparedSender, SenderConfig};
+use yc_sender::{PreparedSender, Protection, SenderConfig};
 
 /// What is set up once is there after these.
 const WARM_UP: usize = 10;
@@ -26,7 +26,7 @@ fn cycle() {
     config.stop_deadline = Duration::from_secs(10);
     let prepared = PreparedSender::open(config, CaptureConfig::new(CaptureTarget::Screen)).unwrap();
     let params = params(&prepared);
-    let mut sender = prepared.start(params, receiver.address()).unwrap();
+    let mut sender = prepared.start(params, receiver.address(), Protection::PlainOnLoopback).unwrap();
     assert!(receiver.frame(PATIENCE).unwrap().has_sps);
     assert!(sender.stop(), "a thread did not end in time");
 }

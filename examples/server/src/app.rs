@@ -15,13 +15,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use yc_sfu::server::SfuServer;
 
-use crate::{Viewer, tokens, viewer, ws};
+use crate::{Tls, Viewer, tokens, viewer, ws};
 
 /// A server that listens.
 #[derive(Debug)]
 pub struct App {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
     shared: Shared,
     sockets_done: mpsc::Receiver<()>,
 }
@@ -45,17 +46,25 @@ impl App {
         let address = listener.local_addr()?;
         let (socket, sockets_done) = mpsc::channel(1);
         let shared = Shared { sfu, viewer: Arc::new(viewer), socket };
-        Ok(Self { listener, address, shared, sockets_done })
+        Ok(Self { listener, address, tls: None, shared, sockets_done })
+    }
+
+    /// Serves HTTPS and `wss:` instead of HTTP and `ws:`.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Where a browser on this machine finds it, without a slash at the end.
     pub fn http_url(&self) -> String {
-        format!("http://{}", self.reachable())
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.reachable())
     }
 
     /// Where a client on this machine connects to.
     pub fn ws_url(&self) -> String {
-        format!("ws://{}/ws", self.reachable())
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws", self.reachable())
     }
 
     fn reachable(&self) -> SocketAddr {
@@ -74,7 +83,7 @@ impl App {
     ///
     /// If listening fails.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { listener, shared, mut sockets_done, .. } = self;
+        let Self { listener, tls, shared, mut sockets_done, .. } = self;
         let sfu = Arc::clone(&shared.sfu);
         let router = Router::new()
             .route("/ws", get(ws::upgrade))
@@ -84,18 +93,24 @@ impl App {
             .fallback(viewer::page)
             .with_state(shared);
         let (stopping, mut stopped) = mpsc::channel::<()>(1);
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let stop = async move {
             stop.await;
             sfu.shut_down();
             drop(stopping);
-        });
+        };
+        let serving = async {
+            match tls {
+                Some(tls) => axum::serve(tls.listen(listener)?, router).with_graceful_shutdown(stop).await,
+                None => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+            }
+        };
         let deadline = async {
             stopped.recv().await;
             tokio::time::sleep(GOODBYE).await;
         };
         tokio::select! {
             // Open HTTP connections keep it from ending, so its end has a bound.
-            served = serving.into_future() => served?,
+            served = serving => served?,
             () = deadline => {}
         }
         let _ = timeout(GOODBYE, sockets_done.recv()).await;

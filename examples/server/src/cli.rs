@@ -25,6 +25,12 @@ pub(crate) struct Serve {
     /// Address of HTTP and WebSocket; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// PEM file with the certificate to serve HTTPS and wss: by, those between it and its authority after it.
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Folder of the built viewer page.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/viewer/dist"), hide_default_value = true)]
     pub(crate) viewer_dir: PathBuf,

@@ -13,7 +13,10 @@ use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use cli::{Cli, Command, Serve, TokenArgs};
 use serde_json::json;
-use yc_server::{App, Viewer};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use yc_server::{App, Tls, Viewer};
 use yc_sfu::server::{MediaAddress, ServerConfig, SfuServer, TokenKey};
 
 fn main() -> ExitCode {
@@ -75,7 +78,14 @@ fn serve(args: Serve) -> Result<(), Failure> {
             .map_err(usage)?,
         Err(_) => tracing_subscriber::EnvFilter::new("info,mediasoup=warn"),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(shows_no_message))
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .init();
+    let tls = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    let tls =
+        tls.map(|(certificate, key)| Tls::from_pem_files(certificate, key)).transpose().map_err(usage)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(runtime)?;
     tokio.block_on(async {
         let listener = tokio::net::TcpListener::bind(args.listen)
@@ -88,10 +98,20 @@ fn serve(args: Serve) -> Result<(), Failure> {
         if !viewer.is_built() {
             tracing::warn!("{}", viewer.how_to_build());
         }
-        let app = App::new(sfu, viewer, listener).map_err(runtime)?;
+        let mut app = App::new(sfu, viewer, listener).map_err(runtime)?;
+        if let Some(tls) = tls {
+            app = app.with_tls(tls);
+        }
         announce(&app, made_key.as_deref(), args.json).map_err(runtime)?;
         app.run(terminated()).await.map_err(runtime)
     })
+}
+
+/// The WebSocket library and mediasoup trace whole messages, and in them are room tokens and the keys of shares:
+/// whatever `RUST_LOG` says, they are not for a log.
+fn shows_no_message(about: &tracing::Metadata<'_>) -> bool {
+    let carries = |name| about.target().starts_with(name);
+    *about.level() < tracing::Level::TRACE || !(carries("tungstenite") || carries("mediasoup"))
 }
 
 /// The ready line: people get where to go, machines get JSON.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use yc_capture::CaptureConfig;
-use yc_sender::{Backends, PreparedSender, SenderConfig, SenderEvent};
+use yc_sender::{Backends, PreparedSender, Protection, SenderConfig, SenderEvent};
+use yc_sender::{SrtpKeys, SrtpMasterKey, SrtpSuite};
 use yc_sfu::client::{ClientConfig, SignalClient};
-use yc_sfu::messages::{NativeSenderOffer, OfferedCodec, Role};
+use yc_sfu::messages::{NativeSenderOffer, OfferedCodec, Role, SrtpKey};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,14 +21,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backends = Backends::compiled_in(&config, CaptureConfig::new(source))?;
     let prepared = PreparedSender::open_from(config, backends)?;
 
-    // 2. Negotiate. The client refuses a reply that does not fit the offer.
+    // 2. Negotiate: the codec, and a key each. The client refuses a reply that does not fit the offer.
     let (client, _notifications) = SignalClient::connect(url, ClientConfig::default()).await?;
     client.join(room, token, Role::Share).await?;
-    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&prepared.codec_params()?)]);
+    let ours = SrtpMasterKey::generate(SrtpSuite::AeadAes128Gcm)?;
+    let key = SrtpKey { crypto_suite: ours.suite().name().parse()?, key_base64: ours.to_base64() };
+    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&prepared.codec_params()?)]).with_srtp(key);
     let session = client.create_native_sender_session(&offer).await?;
+    let theirs = session.srtp.ok_or("the server sent no key")?;
+    let theirs = SrtpMasterKey::from_base64(ours.suite(), &theirs.key_base64)?;
+    let protection = Protection::Srtp(SrtpKeys::new(ours, theirs)?);
 
     // 3. Send, until it ends.
-    let sender = prepared.start(session.stream, session.rtp_target)?;
+    let sender = prepared.start(session.stream, session.rtp_target, protection)?;
     loop {
         while let Some(event) = sender.next_event(Duration::ZERO) {
             println!("{}", serde_json::to_string(&event)?);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use yc_capture::CaptureTarget;
+use yc_host::SrtpChoice;
 use yc_sender::ContentHint;
 
 use crate::faults::FaultArgs;
@@ -12,8 +13,8 @@ use crate::faults::FaultArgs;
 ///
 /// Exit codes: 0 the share ended as asked (or with its source, when that is a recording); 2 a bad argument or
 /// environment value; 3 the source cannot be captured or is gone; 4 no encoder works or the encoder failed;
-/// 5 the server refused (token, full room, negotiation); 6 the server or the receiver is out of reach or was
-/// lost; 7 the machine is too busy; 1 a defect of ours.
+/// 5 the server refused (token, full room, negotiation); 6 the server or the receiver is out of reach, was
+/// lost, or cannot be trusted; 7 the machine is too busy; 1 a defect of ours.
 ///
 /// The environment variables of docs/configuration.md apply (YANKCORD_NATIVE_…).
 #[derive(Debug, Parser)]
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOURCE", default_value = "screen")]
     pub(crate) source: CaptureTarget,
 
-    /// The server's WebSocket, for example ws://127.0.0.1:4443/ws.
+    /// The server's WebSocket, for example wss://sfu.example/ws, or ws://127.0.0.1:4443/ws on this machine.
     #[arg(long, value_name = "URL", required_unless_present_any = ["list", "control"])]
     pub(crate) server: Option<String>,
 
@@ -82,9 +83,18 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Send media unencrypted to a receiver that is not on this machine.
+    /// What to protect media with: auto, aead_aes_128_gcm, aead_aes_256_gcm, aes_cm_128_hmac_sha1_80, or off. auto
+    /// offers them in this order until the server takes one.
+    #[arg(long, value_name = "SUITE", default_value_t = SrtpChoice::Auto)]
+    pub(crate) srtp: SrtpChoice,
+
+    /// With --srtp off: send media unencrypted to a receiver that is not on this machine.
     #[arg(long)]
     pub(crate) allow_plain_rtp: bool,
+
+    /// wss:// only: trust the authorities in this PEM file in the place of those that the system trusts.
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca_file: Option<PathBuf>,
 
     /// Talk to a server that is not on this machine without TLS.
     #[arg(long)]
@@ -107,7 +117,7 @@ pub(crate) struct Args {
 
 /// What the commands say themselves, or what is about a server. The room token may be in the environment all the
 /// same.
-const CONFLICTS: [&str; 16] = [
+const CONFLICTS: [&str; 18] = [
     "list",
     "source",
     "server",
@@ -120,8 +130,10 @@ const CONFLICTS: [&str; 16] = [
     "no_cursor",
     "high_priority",
     "json",
+    "srtp",
     "allow_plain_rtp",
     "allow_insecure",
+    "ca_file",
     "trace_frames",
     METRICS,
 ];
@@ -180,6 +192,7 @@ mod tests {
             ("--bitrate", "29", "30..=200000"),
             ("--for", "-1", "more than 0"),
             ("--source", "scren", "none of screen"),
+            ("--srtp", "on", "auto, aead_aes_128_gcm, aead_aes_256_gcm, aes_cm_128_hmac_sha1_80 or off"),
         ] {
             let error = Args::try_parse_from(["yc-share", "--list", &format!("{option}={value}")]);
             let text = error.unwrap_err().to_string();

@@ -71,6 +71,7 @@ impl From<ClientError> for Failure {
             ClientErrorKind::InvalidSession(_) | ClientErrorKind::Protocol(_) => {
                 Self::new(5, "negotiation", error)
             }
+            ClientErrorKind::Untrusted(_) => Self::new(6, "untrusted", error),
             ClientErrorKind::Unreachable(_) | ClientErrorKind::Timeout(_) => {
                 Self::new(6, "unreachable", error)
             }

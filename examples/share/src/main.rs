@@ -16,6 +16,9 @@ mod trace;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::Args;
 use output::Output;
@@ -26,9 +29,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::EnvFilter::from_default_env())
+        .with(filter_fn(shows_no_message))
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .init();
     let output = Output::new(args.json);
     let result = if args.list {
@@ -45,4 +49,10 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// The WebSocket library traces whole messages, and in them are the room's token and the keys of the share: whatever
+/// `RUST_LOG` says, they are not for a log.
+fn shows_no_message(about: &tracing::Metadata<'_>) -> bool {
+    *about.level() < tracing::Level::TRACE || !about.target().starts_with("tungstenite")
 }

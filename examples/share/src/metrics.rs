@@ -30,6 +30,7 @@ pub(crate) fn text(status: Option<&SenderStatus>) -> Result<String, fmt::Error> 
 fn families(s: &SenderStatus) -> Vec<Family> {
     let (dropped, key_frames, feedback, startup) = (&s.dropped, &s.key_frames, &s.feedback, &s.startup);
     let life = &s.lifecycle;
+    let rejected = s.srtp.map(|srtp| srtp.rtcp_rejected).unwrap_or_default();
     let is = |state| Some(f64::from(u8::from(s.state == state)));
     vec![
         Family::info(
@@ -193,6 +194,17 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("transport_cc", feedback.transport_cc),
                 ("foreign", feedback.foreign),
                 ("malformed", feedback.malformed),
+            ],
+        ),
+        Family::counters(
+            "rtcp_rejected",
+            "Datagrams received that were dropped unread, by why; without SRTP none is.",
+            "why",
+            [
+                ("authentication", rejected.authentication),
+                ("replayed", rejected.replayed),
+                ("malformed", rejected.malformed),
+                ("exhausted", rejected.exhausted),
             ],
         ),
         Family::gauge(
@@ -371,7 +383,7 @@ pub(crate) mod tests {
 
     use yc_capture::CaptureConfig;
     use yc_rtp::StreamParams;
-    use yc_sender::{PreparedSender, SenderConfig, SenderEvent};
+    use yc_sender::{PreparedSender, Protection, SenderConfig, SenderEvent};
 
     use super::*;
 
@@ -382,7 +394,8 @@ pub(crate) mod tests {
         let capture = CaptureConfig::new("synthetic:320x180".parse().unwrap());
         let prepared = PreparedSender::open(SenderConfig::default(), capture).unwrap();
         let params = StreamParams::new(1, 101, prepared.codec_params().unwrap(), "test");
-        let mut sender = prepared.start(params, receiver.local_addr().unwrap()).unwrap();
+        let target = receiver.local_addr().unwrap();
+        let mut sender = prepared.start(params, target, Protection::PlainOnLoopback).unwrap();
         let event = sender.next_event(Duration::from_secs(30)).unwrap();
         assert!(matches!(event, SenderEvent::SenderStarted { .. }), "{event:?}");
         assert!(sender.stop());

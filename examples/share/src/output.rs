@@ -23,9 +23,10 @@ impl Output {
             self.line(with_event("session", fields));
         } else {
             println!(
-                "Sharing to {} as {} ({} from {})",
+                "Sharing to {} as {} ({}; {} from {})",
                 text(&fields, "rtp_target"),
                 text(&fields, "codec"),
+                fields["srtp"].as_str().unwrap_or("no encryption"),
                 text(&fields, "encoder_backend"),
                 text(&fields, "capture_backend"),
             );

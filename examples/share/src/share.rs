@@ -9,10 +9,16 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use yc_capture::{CaptureConfig, clock};
+use yc_host::{offered_key, protection};
 use yc_media::{Bitrate, CaptureTime, FrameRate};
-use yc_sender::{Backends, PreparedSender, ProducerState, Sender, SenderConfig, SenderEvent, SenderStatus};
-use yc_sfu::client::{ClientConfig, ClientEvent, Events, SignalClient};
-use yc_sfu::messages::{ClientDiagnostic, NativeSenderOffer, Notification, OfferedCodec, Role};
+use yc_sender::{
+    Backends, PreparedSender, ProducerState, Protection, Sender, SenderConfig, SenderEvent, SenderStatus,
+    SrtpMasterKey,
+};
+use yc_sfu::client::{ClientConfig, ClientErrorKind, ClientEvent, Events, RootCertificates, SignalClient};
+use yc_sfu::messages::{
+    ClientDiagnostic, ErrorCode, NativeSenderOffer, NativeSessionEnd, Notification, OfferedCodec, Role,
+};
 use yc_sfu::{NativeSession, SessionRules};
 
 use crate::args::Args;
@@ -56,10 +62,9 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
         let (args, injection) = (CaptureOptions::of(&args)?, Arc::clone(&injection));
         move || open(config, args, &injection)
     });
+    let client_config = client_config(&args)?;
     let joining = async {
-        let rules = SessionRules::default().with_plain_rtp(args.allow_plain_rtp);
-        let config = ClientConfig::default().with_insecure(args.allow_insecure).with_session_rules(rules);
-        let (client, events) = SignalClient::connect(&server, config).await?;
+        let (client, events) = SignalClient::connect(&server, client_config).await?;
         client.join(&room, &args.token, Role::Share).await?;
         Ok::<_, Failure>((client, events))
     };
@@ -70,7 +75,7 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
 
     let codec = prepared.codec_params()?;
     let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&codec)]).with_rtx();
-    let session = client.create_native_sender_session(&offer).await?;
+    let (session, protection) = negotiate(&client, &offer, &args).await?;
     let negotiated = clock::now();
     describe(output, &session, &prepared, [begun, ready, negotiated]);
 
@@ -78,7 +83,7 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     let (stream, target) = (session.stream.clone(), session.rtp_target);
     let starting = tokio::task::spawn_blocking({
         let injection = Arc::clone(&injection);
-        move || prepared.start_through(stream, target, |transport| injection.transport(transport))
+        move || prepared.start_through(stream, target, protection, |inner| injection.transport(inner))
     });
     let mut sender = starting.await.map_err(|error| Failure::new(1, "internal", error))??;
     sender.set_producer_state(ProducerState::Open);
@@ -100,6 +105,39 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     // A server that hangs must not keep anybody from what comes after the share.
     let _ = timeout(GOODBYE, say_goodbye(client, end.as_ref().err(), &status)).await;
     end
+}
+
+/// Offers `offer` with a key for each suite in turn, until the server takes one.
+async fn negotiate(
+    client: &SignalClient,
+    offer: &NativeSenderOffer,
+    args: &Args,
+) -> Result<(NativeSession, Protection), Failure> {
+    let suites = args.srtp.suites();
+    for (at, suite) in suites.iter().enumerate() {
+        let key = SrtpMasterKey::generate(*suite).map_err(|error| Failure::new(1, "resources", error))?;
+        let ours = offered_key(&key).map_err(|error| Failure::new(1, "internal", error))?;
+        match client.create_native_sender_session(&offer.clone().with_srtp(ours)).await {
+            Ok(session) => {
+                let protection = protection(Some(key), session.srtp.as_ref(), args.allow_plain_rtp);
+                let protection = protection.map_err(|error| Failure::new(5, "negotiation", error))?;
+                return Ok((session, protection));
+            }
+            Err(error) if at + 1 < suites.len() && refuses_the_suite(error.kind()) => {
+                tracing::info!(%suite, %error, "the server does not take the crypto suite: the next");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let session = client.create_native_sender_session(offer).await?;
+    let protection = protection(None, session.srtp.as_ref(), args.allow_plain_rtp);
+    Ok((session, protection.map_err(|error| Failure::new(5, "negotiation", error))?))
+}
+
+/// Whether the server refused an offer for its crypto suite: docs/signalling.md says by what.
+fn refuses_the_suite(kind: &ClientErrorKind) -> bool {
+    matches!(kind, ClientErrorKind::Refused(body)
+        if body.code == ErrorCode::BadMessage && body.message.contains("crypto_suite"))
 }
 
 /// How long the goodbye to the server may take. It sees that we are gone without one, too.
@@ -151,7 +189,7 @@ async fn watch_over(
             signal = signals.next() => match signal {
                 Some(ClientEvent::Notification(Notification::NativeSessionClosed { reason, .. })) => {
                     sender.set_producer_state(ProducerState::Closed);
-                    return Err(Failure::lost(format!("the server closed the session: {reason:?}")));
+                    return Err(Failure::lost(format!("the server closed the session: {}", why_closed(reason))));
                 }
                 Some(ClientEvent::Notification(_)) => {}
                 Some(ClientEvent::Closed(error)) => {
@@ -160,6 +198,14 @@ async fn watch_over(
                 None => return Err(Failure::lost("the server is gone")),
             },
         }
+    }
+}
+
+fn why_closed(reason: NativeSessionEnd) -> &'static str {
+    match reason {
+        NativeSessionEnd::ProducerClosed => "its producer was closed",
+        NativeSessionEnd::NoMedia => "no packet of ours reached it, or none that it could authenticate",
+        _ => "for a reason that this version does not know",
     }
 }
 
@@ -198,6 +244,15 @@ fn open(
     Ok(PreparedSender::open_from(config, backends)?)
 }
 
+fn client_config(args: &Args) -> Result<ClientConfig, Failure> {
+    let rules = SessionRules::default().with_plain_rtp(args.allow_plain_rtp);
+    let config = ClientConfig::default().with_insecure(args.allow_insecure).with_session_rules(rules);
+    let Some(path) = &args.ca_file else { return Ok(config) };
+    let refuse = |why: String| Failure::usage(format!("--ca-file {}: {why}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    Ok(config.with_root_certificates(RootCertificates::from_pem(&pem).map_err(refuse)?))
+}
+
 /// The environment first, then the command line.
 fn sender_config(args: &Args) -> Result<SenderConfig, Failure> {
     let mut config = SenderConfig::from_env().map_err(Failure::usage)?;
@@ -225,6 +280,7 @@ fn describe(output: &Output, session: &NativeSession, prepared: &PreparedSender,
         "rtp_target": session.rtp_target.to_string(),
         "ssrc": session.stream.ssrc,
         "payload_type": session.stream.payload_type,
+        "srtp": session.srtp.as_ref().map(|key| key.crypto_suite.name()),
         "codec": session.stream.codec.codec().name(),
         "profile_level_id": profile_level_id,
         "encoder_backend": prepared.encoder_backend(),
@@ -232,4 +288,26 @@ fn describe(output: &Output, session: &NativeSession, prepared: &PreparedSender,
         "opened_and_joined_ms": millis(begun, ready),
         "negotiated_ms": millis(ready, negotiated),
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use yc_sfu::messages::{ErrorBody, Request};
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_know_a_suite_is_offered_the_next() {
+        let offer =
+            r#"{"protocol":1,"codecs":[],"srtp":{"crypto_suite":"AEAD_AES_512_GCM","key_base64":"AAAA"}}"#;
+        let request = format!(r#"{{"id":1,"action":"create_native_sender_session","data":{offer}}}"#);
+        let body = Request::parse(&request).unwrap_err().error;
+        assert!(refuses_the_suite(&ClientErrorKind::Refused(body)));
+        for (code, message) in [
+            (ErrorCode::BadMessage, "codecs has 0 entries, not 1 to 16"),
+            (ErrorCode::LimitReached, "4 of 4 sessions"),
+        ] {
+            assert!(!refuses_the_suite(&ClientErrorKind::Refused(ErrorBody::new(code, message))));
+        }
+    }
 }

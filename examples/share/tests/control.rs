@@ -80,7 +80,9 @@ fn an_app_lists_prepares_starts_and_stops_by_lines() {
 
     let prepared = share.ask(2, "native_capture_prepare", &json!({"source": "synthetic:320x200"}));
     assert_eq!(prepared["ok"], true, "{prepared}");
-    let profile = &prepared["data"]["offer"]["codecs"][0]["profile_level_id"];
+    let offer = &prepared["data"]["offer"];
+    let profile = &offer["codecs"][0]["profile_level_id"];
+    assert_eq!(offer["srtp"]["crypto_suite"], "AEAD_AES_128_GCM");
 
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -90,6 +92,7 @@ fn an_app_lists_prepares_starts_and_stops_by_lines() {
         "codec": {"mime_type": "video/H264", "clock_rate": 90_000, "fmtp": {
             "packetization-mode": 1, "level-asymmetry-allowed": 1, "profile-level-id": profile,
         }},
+        "srtp": offer["srtp"],
     });
     let started = share.ask(3, "native_capture_start", &json!({"session": session}));
     assert_eq!(started["ok"], true, "{started}");

@@ -82,6 +82,7 @@ describe('the figures', () => {
       lifecycle: { encoder_restarts: 0, capture_restarts: 2 },
       dropped: { superseded: 0 },
       stop_reason: null,
+      srtp: { suite: 'AEAD_AES_128_GCM', rtcp_rejected: { authentication: 3, replayed: 0 }, not_protected: 0 },
     },
   } as unknown as NativeStatus;
 
@@ -93,6 +94,8 @@ describe('the figures', () => {
     expect(rows.get('capture: why not others')).toBe('none');
     expect(rows.get('lifecycle')).toBe('capture_restarts 2');
     expect(rows.get('dropped')).toBe('none');
+    expect(rows.get('encryption')).toBe('AEAD_AES_128_GCM');
+    expect(rows.get('rejected feedback')).toBe('authentication 3');
     expect(rows.has('stop reason')).toBe(false);
     expect(rows.has('transport')).toBe(false);
   });

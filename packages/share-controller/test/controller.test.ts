@@ -3,7 +3,7 @@ import { ShareController, type ShareControllerOptions } from '../src/controller.
 import { nativeSession } from 'yc-signalling/testing';
 import type { RoomSession } from '../src/session.ts';
 import type { ShareState } from '../src/state.ts';
-import { CountingServer, ScriptedNative, Screen, fail, lose, never, refusal, running, session } from './support.ts';
+import { CountingServer, KEY, ScriptedNative, Screen, fail, lose, never, refusal, running, session } from './support.ts';
 
 const SOURCE = { source: 'window:0x3a00007' };
 let server: CountingServer;
@@ -86,6 +86,23 @@ describe('the native path', () => {
     expect(server.actions).toEqual(['create_native_sender_session']);
     expect(share.state).toEqual({ name: 'sharing', path: 'native', producerId: 'producer-1' });
     expect(screen.asked).toBe(0);
+  });
+
+  test('the key goes to the server and the sender, and is in nothing else that is told or shown', async () => {
+    const told: unknown[] = [];
+    const started = vi.spyOn(native, 'start');
+    await sharing();
+    share.onDiagnostic = (diagnostic) => told.push(diagnostic);
+    share.onStatus = (status) => told.push(status);
+    await quiet(3_000);
+    native.tell({ event: 'sender_stopped', reason: 'socket_failed', detail: 'broken', failure: true });
+    await quiet();
+    const holding = server.requests.filter((request) => JSON.stringify(request).includes(KEY));
+    expect(holding.map(({ action }) => action)).toEqual(['create_native_sender_session']);
+    expect(JSON.stringify(started.mock.calls)).toContain(KEY);
+    told.push(share.state, states, share.history.samples, server.requests.filter(({ action }) => action === 'client_diagnostic'));
+    expect(told.length).toBeGreaterThan(4);
+    expect(JSON.stringify(told)).not.toContain(KEY);
   });
 
   test('stop closes the place at the server and the sender', async () => {

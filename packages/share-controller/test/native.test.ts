@@ -61,8 +61,8 @@ describe('by Tauri', () => {
   test('commands go out with one argument named request', async () => {
     const tauri = api(() => Promise.resolve(PREPARED));
     const sender = new TauriNativeSender(tauri);
-    await expect(sender.prepare({ source: 'window:1', bitrateKbps: 4_000 })).resolves.toMatchObject({ encoderBackend: 'openh264', offer: OFFER });
-    expect(tauri.invoke).toHaveBeenCalledWith('native_capture_prepare', { request: { source: 'window:1', bitrate_kbps: 4_000 } });
+    await expect(sender.prepare({ source: 'window:1', bitrateKbps: 4_000, srtp: 'aead_aes_256_gcm' })).resolves.toMatchObject({ encoderBackend: 'openh264', offer: OFFER });
+    expect(tauri.invoke).toHaveBeenCalledWith('native_capture_prepare', { request: { source: 'window:1', bitrate_kbps: 4_000, srtp: 'aead_aes_256_gcm' } });
   });
 
   test.each<[unknown, string, string]>([

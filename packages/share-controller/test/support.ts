@@ -6,7 +6,13 @@ import { NativeError, type NativeSender, type PrepareRequest, type Prepared } fr
 import type { NativeStatus, SenderEvent, SenderStatus } from '../src/native/status.ts';
 import type { RoomSession } from '../src/session.ts';
 
-export const OFFER = { protocol: 1, codecs: [{ mime_type: 'video/H264', profile_level_id: '42c028', packetization_mode: 1 }], rtx: false, srtp: null };
+export const KEY = 'c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2Vjcg==';
+export const OFFER = {
+  protocol: 1,
+  codecs: [{ mime_type: 'video/H264', profile_level_id: '42c028', packetization_mode: 1 }],
+  rtx: false,
+  srtp: { crypto_suite: 'AEAD_AES_128_GCM', key_base64: KEY },
+};
 
 /** Keeps the producers that are open at the server, and the most that were open at once. */
 export class CountingServer extends FakeServer {

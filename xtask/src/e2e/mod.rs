@@ -14,6 +14,7 @@ mod relay;
 pub(crate) mod rig;
 pub(crate) mod share;
 mod soak;
+mod srtp;
 mod start_time;
 pub(crate) mod viewer;
 mod web;
@@ -72,6 +73,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     decoders::SCENARIO,
     network::SCENARIO,
     diagnostics::SCENARIO,
+    srtp::SCENARIO,
     web::SCENARIO,
     app::SCENARIO,
     windows::SCENARIO,

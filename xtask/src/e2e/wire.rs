@@ -32,6 +32,8 @@ pub(super) fn record(rig: &Rig) -> Result<Recording> {
     let options = ShareOptions {
         display: Some(xvfb.name()),
         address: Some(relay.address()),
+        // What is encrypted no dissector reads.
+        arguments: &["--srtp", "off"],
         ..ShareOptions::new("screen")
     };
     let mut share = rig.share(&server, &options)?;

@@ -9,9 +9,9 @@ use super::{PacketOutcome, SentPacket};
 
 /// Numbers the packets that leave and remembers them; turns feedback about numbers into [`PacketOutcome`]s.
 ///
-/// It remembers [`SentLedger::CAPACITY`] packets at most, none longer than [`SentLedger::LONGEST`]. Feedback is
-/// believed only as far as it can be true: what it says of packets that never left, that were told of already, or
-/// that left too long ago is counted in [`LedgerCounters`] and left out.
+/// It remembers [`SentLedger::CAPACITY`] packets at most, none longer than [`SentLedger::LONGEST`]. Feedback
+/// is believed only as far as it can be true: what it says of packets that never left, that were told of
+/// already, or that left too long ago is counted in [`LedgerCounters`] and left out.
 #[derive(Debug)]
 pub struct SentLedger {
     /// Entry `n` has the number `first + n`.
@@ -80,11 +80,12 @@ impl SentLedger {
         packet
     }
 
-    /// Feedback came at `now`: `arrivals` tells of the packet numbered `base_sequence` and those after it, when
-    /// each arrived, in ticks of 250 µs of the receiver's clock that wrap at 32 bits, or that it did not.
+    /// Feedback came at `now`: `arrivals` tells of the packet numbered `base_sequence` and those after it,
+    /// when each arrived, in ticks of 250 µs of the receiver's clock that wrap at 32 bits, or that it did
+    /// not.
     ///
-    /// Puts what is new and believed into `outcomes`, which is emptied before, in the order of sending. A packet
-    /// that was told lost may be told received later.
+    /// Puts what is new and believed into `outcomes`, which is emptied before, in the order of sending. A
+    /// packet that was told lost may be told received later.
     pub fn on_feedback(
         &mut self,
         now: CaptureTime,
@@ -142,8 +143,9 @@ impl SentLedger {
         self.first + self.entries.len() as u64
     }
 
-    /// The number nearest below the next one with these low bits; above it, if it is nearer from there. Such a
-    /// packet never left, but those after it in a feedback may wrap into what did. Negative: before the first.
+    /// The number nearest below the next one with these low bits; above it, if it is nearer from there. Such
+    /// a packet never left, but those after it in a feedback may wrap into what did. Negative: before the
+    /// first.
     fn unwrap_sequence(&self, low: u16) -> Option<i64> {
         let next = i64::try_from(self.next()).ok()?;
         Some(next + i64::from(low.wrapping_sub(next as u16) as i16))
@@ -160,8 +162,8 @@ impl SentLedger {
         None
     }
 
-    /// Unwraps an arrival. The clock stays as the feedback before showed it, so that no forged arrival moves it
-    /// by more than [`AHEAD`]; only the `first` of a feedback may say that the clock has jumped.
+    /// Unwraps an arrival. The clock stays as the feedback before showed it, so that no forged arrival moves
+    /// it by more than [`AHEAD`]; only the `first` of a feedback may say that the clock has jumped.
     fn arrival(&mut self, now: CaptureTime, ticks: u32, first: bool) -> Option<u64> {
         let clock = *self.clock.get_or_insert(ReceiverClock { ticks, unwrapped: EPOCH, heard: now });
         let elapsed = in_ticks(now.saturating_since(clock.heard));
@@ -256,7 +258,8 @@ fn in_time(ticks: u64) -> Duration {
 /// Transport-wide feedback counts arrivals in these.
 const TICK: Duration = Duration::from_micros(250);
 
-/// Where the receiver's unwrapped clock begins, in ticks: 12 days, so that what arrived before has a time too.
+/// Where the receiver's unwrapped clock begins, in ticks: 12 days, so that what arrived before has a time
+/// too.
 const EPOCH: u64 = 1 << 32;
 
 /// How much an arrival may be before the latest of the feedback before it.
@@ -282,8 +285,8 @@ mod tests {
         ledger
     }
 
-    /// What is believed of a feedback at `now`: sequence numbers, and arrivals in milliseconds since the first
-    /// that was ever believed.
+    /// What is believed of a feedback at `now`: sequence numbers, and arrivals in milliseconds since the
+    /// first that was ever believed.
     fn feed(ledger: &mut SentLedger, now: u64, base: u16, ticks: &[Option<u32>]) -> Vec<(u64, Option<i64>)> {
         let mut outcomes = Vec::new();
         ledger.on_feedback(at(now), base, ticks.iter().copied(), &mut outcomes);
@@ -381,5 +384,37 @@ mod tests {
         assert_eq!(ledger.in_flight(), 49_000);
         assert_eq!(feed(&mut ledger, 110, 10, &[Some(0)]), [(10, Some(0))]);
         assert_eq!(ledger.in_flight(), 49_000);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_feedback_panics_or_is_believed_twice_or_moves_the_clock_out_of_bounds(
+            steps in proptest::collection::vec(
+                (
+                    proptest::num::u64::ANY,
+                    proptest::num::u16::ANY,
+                    proptest::collection::vec(proptest::option::of(proptest::num::u32::ANY), 0..300),
+                ),
+                1..30,
+            ),
+        ) {
+            let mut ledger = ledger(500);
+            let mut received = std::collections::HashSet::new();
+            let (mut now, mut outcomes) = (500, Vec::new());
+            for (n, (elapsed, base, ticks)) in (1_u32..).zip(steps) {
+                now += elapsed % 100;
+                ledger.on_sent(at(now), 1_000, None);
+                // Half of them about packets that left.
+                let base = if n % 2 == 0 { base } else { base % 500 };
+                ledger.on_feedback(at(now), base, ticks, &mut outcomes);
+                for outcome in &outcomes {
+                    let Some(arrived) = outcome.arrived else { continue };
+                    assert!(received.insert(outcome.sent.sequence));
+                    let bound = Duration::from_millis(now - 500) + AHEAD * n;
+                    assert!(arrived <= in_time(EPOCH) + bound, "{arrived:?}");
+                }
+                assert!(ledger.in_flight() <= (500 + n as usize) * 1_000);
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What the network takes: estimated at the sender, from when each packet left and when it arrived.
 //!
 //! A [`BandwidthEstimator`] is plain code: packets that left and feedback go in, an [`Estimate`] and probes
-//! come out. It knows no clock, no socket, no thread; the time is an argument. [`SentLedger`] stands before it:
-//! it turns the transport-wide feedback of the wire
+//! come out. It knows no clock, no socket, no thread; the time is an argument. [`SentLedger`] stands before
+//! it: it turns the transport-wide feedback of the wire
 //! ([draft-holmer-rmcat-transport-wide-cc-extensions-01](https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01))
 //! into [`PacketOutcome`]s and believes none of it that cannot be true.
 
@@ -55,7 +55,8 @@ pub trait BandwidthEstimator: Send + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentPacket {
-    /// Its transport-wide sequence number, unwrapped: each packet's is one more than that of the packet before.
+    /// Its transport-wide sequence number, unwrapped: each packet's is one more than that of the packet
+    /// before.
     pub sequence: u64,
     /// When it left.
     pub at: CaptureTime,
@@ -99,8 +100,8 @@ impl PacketOutcome {
 
 /// Packets to be sent at once, to see whether the network takes `bitrate`.
 ///
-/// Both bounds are to be met: at least `min_packets` packets, and at least `min_bytes` bytes. Media that waits
-/// is sent for it; where there is too little of it, padding or repeated packets.
+/// Both bounds are to be met: at least `min_packets` packets, and at least `min_bytes` bytes. Media that
+/// waits is sent for it; where there is too little of it, padding or repeated packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeCluster {
@@ -112,6 +113,13 @@ pub struct ProbeCluster {
     pub min_packets: u32,
     /// The fewest bytes that say something.
     pub min_bytes: usize,
+}
+
+impl ProbeCluster {
+    /// At least `min_packets` packets and `min_bytes` bytes, to leave at `bitrate`, as the probe `id`.
+    pub const fn new(id: u32, bitrate: Bitrate, min_packets: u32, min_bytes: usize) -> Self {
+        Self { id, bitrate, min_packets, min_bytes }
+    }
 }
 
 /// What is thought of the network.
@@ -128,6 +136,13 @@ pub struct Estimate {
     pub usage: Usage,
     /// Less is sent than the estimate allows, so that what arrives says little of what could.
     pub application_limited: bool,
+}
+
+impl Estimate {
+    /// It takes `bitrate`, and nothing else is known of it.
+    pub const fn new(bitrate: Bitrate) -> Self {
+        Self { bitrate, loss: 0.0, round_trip: None, usage: Usage::Normal, application_limited: false }
+    }
 }
 
 /// How the way to the receiver is used, by the growth of the delay.

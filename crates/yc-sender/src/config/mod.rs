@@ -31,8 +31,8 @@ pub struct SenderConfig {
     pub max_resolution: Resolution,
     /// Captured frames that may wait for the encoder, 1 to 64. The newest win. Default: 6.
     pub frame_queue_capacity: usize,
-    /// The largest RTP packet, header included, in bytes of UDP payload, 256 to 1,460. Default: 1,200, which
-    /// passes through tunnels with an MTU of 1,280.
+    /// The largest RTP packet, header and what SRTP adds included, in bytes of UDP payload, 256 to 1,460. Default:
+    /// 1,200, which passes through tunnels with an MTU of 1,280.
     pub max_packet_len: usize,
     /// When a key frame that a receiver asked for is granted.
     pub keyframes: KeyframeConfig,

@@ -15,6 +15,7 @@ use yc_media::{CaptureTime, Codec, RateTarget};
 use crate::backends::BackendKind;
 use crate::degradation::Ladder;
 use crate::mirror::MirrorTally;
+use crate::srtp::SrtpTally;
 use crate::{FallbackStatus, FallbackStep, LifecycleCounters, ProducerState, Reason, SenderConfig};
 
 pub(crate) use stats::{CaptureStats, EncodeStats, PressureCounts, SendStats, SentTimes};
@@ -93,6 +94,7 @@ pub(crate) struct Life {
     pub(crate) counters: LifecycleCounters,
     pub(crate) fallback: FallbackStatus,
     pub(crate) producer: ProducerState,
+    pub(crate) srtp: Option<SrtpTally>,
     pub(crate) mirror: Option<MirrorTally>,
 }
 
@@ -105,6 +107,7 @@ impl Metrics {
             counters: LifecycleCounters::default(),
             fallback: FallbackStatus::default(),
             producer: ProducerState::Unknown,
+            srtp: None,
             mirror: None,
         };
         Self {

@@ -6,6 +6,7 @@ use super::Metrics;
 use crate::circuit_breaker::Path;
 use crate::lifecycle::Life as LifeNow;
 use crate::mirror::MirrorTally;
+use crate::srtp::SrtpTally;
 use crate::{
     DegradationStatus, DropCounters, KeyframeCounters, LimitedBy, PressureCause, SenderState, SenderStatus,
     StageLatencies, StartupTimes, TransportState,
@@ -18,6 +19,7 @@ impl Metrics {
         let life = self.life();
         let (started_at, counters, fallback, producer_state, events_lost) =
             (life.started_at, life.counters, life.fallback, life.producer, life.events_lost);
+        let srtp = life.srtp.as_ref().map(SrtpTally::status);
         let mirror = life.mirror.as_ref().map(MirrorTally::counters);
         drop(life);
         let since_start = |at: CaptureTime| at.saturating_since(started_at).as_secs_f32() * 1_000.0;
@@ -73,6 +75,7 @@ impl Metrics {
             lifecycle: counters,
             transport_state: transport_state(life_now.state, first_sent.is_some(), path),
             producer_state,
+            srtp,
             frames_captured,
             capture_probes,
             changes_missed,

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::SrtpError;
+
 pub use udp::UdpTransport;
 #[cfg(feature = "native-diagnostic-udp-mirror")]
 pub(crate) use udp::loopback_sender;
@@ -120,6 +122,8 @@ pub(crate) enum TransportErrorKind {
     Unreachable,
     /// The datagram is larger than the path takes.
     TooLarge,
+    /// The datagram could not be encrypted, and so did not leave.
+    Unprotected,
     /// The socket broke.
     Failed,
 }
@@ -144,6 +148,7 @@ impl TransportErrorKind {
             Self::Full => "send_buffer_full",
             Self::Unreachable => "peer_unreachable",
             Self::TooLarge => "datagram_too_large",
+            Self::Unprotected => "not_protected",
             Self::Failed => "socket_failed",
         }
     }
@@ -186,6 +191,12 @@ impl TransportError {
     /// An OS error that happened while `doing` (a phrase such as "sending").
     pub fn new(doing: &'static str, source: io::Error) -> Self {
         Self { kind: TransportErrorKind::of(&source), doing, source }
+    }
+
+    /// A datagram that may not leave as it is.
+    pub(crate) fn unprotected(error: SrtpError) -> Self {
+        let kind = TransportErrorKind::Unprotected;
+        Self { kind, doing: "protecting", source: io::Error::other(error) }
     }
 
     pub(crate) fn kind(&self) -> TransportErrorKind {

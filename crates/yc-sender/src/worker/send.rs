@@ -9,6 +9,7 @@ use yc_media::CaptureTime;
 use super::shared::{Encoded, Shared};
 use super::stage::{Call, Stage, StageKind, Watchdog};
 use super::{Worker, end_by_panic, now};
+use crate::circuit_breaker::Path;
 use crate::degradation::PressureSample;
 use crate::failure::{self, Action, BlockedWatch, DROP_LOOK, DropWatch, Failure, RollingWindow, Severity};
 use crate::metrics::PressureCounts;
@@ -102,7 +103,7 @@ fn run_send(
         while let Some(action) = session.poll_action() {
             act(shared, action);
         }
-        shared.set_backlog(session.backlog());
+        shared.set_room(session.has_room());
         session.publish(now(), &mut shared.metrics().send());
         let until = session.poll_timeout().map_or(SEND_IDLE, |at| at.saturating_since(now()));
         let timeout = if drained { until.min(SEND_IDLE) } else { Duration::ZERO };
@@ -129,7 +130,12 @@ fn act(shared: &Shared, action: SessionAction) {
             });
         }
         SessionAction::ReceiverSilent(silence) => {
-            let detail = format!("no RTCP for {:.1} s", silence.as_secs_f32());
+            let mut detail = format!("no RTCP for {:.1} s", silence.as_secs_f32());
+            let unheard = shared.metrics().send().path == Path::Unheard;
+            if let Some(srtp) = shared.metrics().life().srtp.as_ref().filter(|_| unheard) {
+                let suite = srtp.status().suite;
+                detail += &format!(", and none before, under {suite}: the receiver may have another key");
+            }
             shared.finish(failure::judge(Failure::RtcpTimeout).reason, Some(detail));
         }
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::http::Uri;
 
+use super::RootCertificates;
 use crate::SessionRules;
 
 /// How a client connects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// Longest wait for the connection. Default: 5 s.
@@ -19,6 +20,9 @@ pub struct ClientConfig {
     pub idle_timeout: Duration,
     /// Whether `ws://` may leave this machine: room token and SRTP keys would go unprotected. Default: false.
     pub allow_insecure: bool,
+    /// `wss://`: the authorities that may have made the server's certificate, in the place of those that the system
+    /// trusts. Default: the system's.
+    pub root_certificates: Option<RootCertificates>,
     /// What is accepted of a session. Default: plain RTP to this machine alone.
     pub session_rules: SessionRules,
 }
@@ -30,6 +34,7 @@ impl Default for ClientConfig {
             request_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(45),
             allow_insecure: false,
+            root_certificates: None,
             session_rules: SessionRules::default(),
         }
     }
@@ -56,6 +61,11 @@ impl ClientConfig {
         Self { allow_insecure, ..self }
     }
 
+    /// Sets [`ClientConfig::root_certificates`].
+    pub fn with_root_certificates(self, roots: RootCertificates) -> Self {
+        Self { root_certificates: Some(roots), ..self }
+    }
+
     /// Sets [`ClientConfig::session_rules`].
     pub fn with_session_rules(self, session_rules: SessionRules) -> Self {
         Self { session_rules, ..self }
@@ -74,10 +84,10 @@ pub(super) fn check_url(url: &str, allow_insecure: bool) -> Result<Uri, String> 
     match uri.scheme_str() {
         Some("ws") if allow_insecure || is_loopback(host) => Ok(uri),
         Some("ws") => Err(format!(
-            "server {shown:?} is another machine: ws:// would show it the room token unprotected, and must be allowed explicitly"
+            "server {shown:?} is another machine: ws:// would show the way there the room token and the keys; use wss://, or allow it explicitly"
         )),
-        Some("wss") => Err(format!("server {shown:?} needs TLS, which this build does not have")),
-        _ => Err(format!("server {shown:?} does not begin with ws://")),
+        Some("wss") => Ok(uri),
+        _ => Err(format!("server {shown:?} does not begin with wss:// or ws://")),
     }
 }
 
@@ -110,10 +120,18 @@ mod tests {
     }
 
     #[test]
+    fn a_protected_websocket_may_go_anywhere() {
+        for url in
+            ["wss://localhost/ws", "wss://example.org:8443/ws", "wss://192.0.2.1/ws", "wss://[2001:db8::1]/"]
+        {
+            assert!(check_url(url, false).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
     fn other_urls_are_refused_and_their_query_is_not_shown() {
         for (bad, says) in [
             ("http://localhost/ws?token=secret", "ws://"),
-            ("wss://localhost/ws?token=secret", "TLS"),
             ("localhost", "ws://"),
             ("/ws", "names no host"),
             ("", "not a URL"),

@@ -45,6 +45,9 @@ pub enum ClientErrorKind {
     /// Nobody answers there, or not as a WebSocket.
     #[error("cannot reach {0}")]
     Unreachable(String),
+    /// The server is not who it should be, or nobody that is trusted here says so. Nothing was told to it.
+    #[error("cannot trust {0}")]
+    Untrusted(String),
     /// No answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),

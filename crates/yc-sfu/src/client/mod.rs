@@ -22,13 +22,18 @@
 mod config;
 mod connection;
 mod error;
+mod tls;
 
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::http::Uri;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::NativeSession;
@@ -39,6 +44,7 @@ use crate::messages::{
 
 pub use config::ClientConfig;
 pub use error::{ClientError, ClientErrorKind};
+pub use tls::RootCertificates;
 
 use connection::{Command, End};
 
@@ -52,41 +58,54 @@ pub struct SignalClient {
 }
 
 impl SignalClient {
-    /// Connects to `url`: `ws://host[:port]/path`.
+    /// Connects to `url`: `wss://host[:port]/path`, or `ws://` on this machine.
     ///
     /// Call it inside a tokio runtime with time and I/O enabled: the connection lives in a task of it.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` for a URL that cannot be used, or plain `ws://` to another machine that
-    /// [`ClientConfig::allow_insecure`] does not allow; `Unreachable` if nobody answers there as a
-    /// WebSocket; `Timeout` after [`ClientConfig::connect_timeout`].
+    /// [`ClientConfig::allow_insecure`] does not allow; `Untrusted` if the server's certificate is not one that
+    /// [`ClientConfig::root_certificates`] vouches for, or is for another name; `Unreachable` if nobody answers
+    /// there as a WebSocket; `Timeout` after [`ClientConfig::connect_timeout`].
     pub async fn connect(url: &str, config: ClientConfig) -> Result<(Self, Events), ClientError> {
         const DOING: &str = "connecting";
         let uri = config::check_url(url, config.allow_insecure)
             .map_err(|message| ClientError::new(ClientErrorKind::InvalidArgument(message), DOING))?;
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE_BYTES))
-            .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        let connecting = tokio_tungstenite::connect_async_with_config(uri, Some(limits), true);
-        match timeout(config.connect_timeout, connecting).await {
-            Err(_) => Err(ClientError::new(ClientErrorKind::Timeout(config.connect_timeout), DOING)),
-            Ok(Err(error)) => {
-                let message = format!("{}: {error}", config::without_query(url));
-                Err(ClientError::new(ClientErrorKind::Unreachable(message), DOING))
-            }
-            Ok(Ok((socket, _))) => Ok(Self::over(socket, config)),
+        let connect_timeout = config.connect_timeout;
+        match timeout(connect_timeout, Self::open(uri, config)).await {
+            Err(_) => Err(ClientError::new(ClientErrorKind::Timeout(connect_timeout), DOING)),
+            Ok(opened) => opened.map_err(|kind| ClientError::new(kind, DOING)),
         }
     }
 
-    fn over<S>(socket: tokio_tungstenite::WebSocketStream<S>, config: ClientConfig) -> (Self, Events)
+    async fn open(uri: Uri, config: ClientConfig) -> Result<(Self, Events), ClientErrorKind> {
+        let shown = config::without_query(&uri.to_string()).to_owned();
+        let unreachable =
+            |error: &dyn std::fmt::Display| ClientErrorKind::Unreachable(format!("{shown}: {error}"));
+        let host = uri.host().unwrap_or_default().to_owned();
+        let protected = uri.scheme_str() == Some("wss");
+        let port = uri.port_u16().unwrap_or(if protected { 443 } else { 80 });
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((bare, port)).await.map_err(|error| unreachable(&error))?;
+        // Messages are small and somebody waits for each.
+        stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        if protected {
+            let stream = tls::connect(stream, &host, config.root_certificates.clone()).await?;
+            Ok(Self::over(handshake(uri, stream).await.map_err(|error| unreachable(&error))?, config))
+        } else {
+            Ok(Self::over(handshake(uri, stream).await.map_err(|error| unreachable(&error))?, config))
+        }
+    }
+
+    fn over<S>(socket: WebSocketStream<S>, config: ClientConfig) -> (Self, Events)
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (commands, queue) = mpsc::channel(16);
         let (notify, notifications) = mpsc::channel(EVENT_QUEUE);
         let end = Arc::new(End::default());
-        tokio::spawn(connection::run(socket, queue, notify, Arc::clone(&end), config));
+        tokio::spawn(connection::run(socket, queue, notify, Arc::clone(&end), config.clone()));
         let events = Events { notifications, end: Arc::clone(&end), told: false };
         (Self { commands, end, config }, events)
     }
@@ -212,6 +231,17 @@ impl SignalClient {
             let _ = timeout(self.config.request_timeout, closed).await;
         }
     }
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    uri: Uri,
+    stream: S,
+) -> Result<WebSocketStream<S>, tokio_tungstenite::tungstenite::Error> {
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let (socket, _) = tokio_tungstenite::client_async_with_config(uri, stream, Some(limits)).await?;
+    Ok(socket)
 }
 
 /// What the server tells, in order.

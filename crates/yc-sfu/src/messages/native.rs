@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use yc_media::{Codec, H264ProfileLevelId};
@@ -143,6 +144,19 @@ pub enum CryptoSuite {
 }
 
 impl CryptoSuite {
+    const ALL: [Self; 4] =
+        [Self::AeadAes256Gcm, Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
+
+    /// Its registered name, as it is on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+
     /// Bytes of master key and master salt together.
     pub const fn key_len(self) -> usize {
         match self {
@@ -150,6 +164,24 @@ impl CryptoSuite {
             Self::AeadAes128Gcm => 16 + 12,
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 16 + 14,
         }
+    }
+}
+
+impl fmt::Display for CryptoSuite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for CryptoSuite {
+    type Err = ErrorBody;
+
+    /// Reads a registered name.
+    fn from_str(text: &str) -> Result<Self, ErrorBody> {
+        Self::ALL.into_iter().find(|suite| suite.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            ErrorBody::bad_message(format!("crypto_suite {} is not one of {names}", super::excerpt(text)))
+        })
     }
 }
 
@@ -342,6 +374,16 @@ mod tests {
             let message = codec.params().unwrap_err();
             assert!(message.contains(field), "{message}");
         }
+    }
+
+    #[test]
+    fn a_suite_is_read_by_the_name_that_is_on_the_wire() {
+        for suite in CryptoSuite::ALL {
+            assert_eq!(suite.name().parse(), Ok(suite));
+            assert_eq!(serde_json::to_value(suite).unwrap(), suite.name());
+        }
+        let error = "AES_CM_256".parse::<CryptoSuite>().unwrap_err();
+        assert!(error.message.contains("\"AES_CM_256\" is not one of AEAD_AES_256_GCM, "), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mediasoup::prelude::{
     ListenInfo, MediaKind, PlainTransport, PlainTransportOptions, PlainTransportRemoteParameters, Producer,
-    ProducerOptions, Protocol, Transport,
+    ProducerOptions, Protocol, Transport, TransportGeneric,
 };
 use mediasoup::producer::ProducerStat;
 use mediasoup_types::srtp_parameters::{SrtpCryptoSuite, SrtpParameters};
@@ -96,7 +96,8 @@ impl NativeIngest {
             native: true,
         };
         let announced = room.announce(info, events.clone());
-        let watch = Watch::start(&producer, session_id, config.no_media_timeout, Arc::clone(metrics), events);
+        let watched = (&producer, &transport);
+        let watch = Watch::start(watched, session_id, config.no_media_timeout, Arc::clone(metrics), events);
         let held = [metrics.hold(Gauge::Producers), metrics.hold(Gauge::NativeSessions)];
         let ingest = Self {
             _watch: watch,
@@ -176,30 +177,37 @@ fn suite(suite: CryptoSuite) -> SrtpCryptoSuite {
     }
 }
 
-/// Reads a producer's counters once a second: for the metrics, and to notice a sender that is gone although its
+/// Reads a session's counters once a second: for the metrics, and to notice a sender that is gone although its
 /// WebSocket is not.
 #[derive(Debug)]
 struct Watch(AbortHandle);
 
 impl Watch {
     fn start(
-        producer: &Producer,
+        (producer, transport): (&Producer, &PlainTransport),
         session_id: String,
         no_media_timeout: Duration,
         metrics: Arc<Metrics>,
         events: mpsc::UnboundedSender<PeerEvent>,
     ) -> Self {
         // Weak: the session closes when its owner drops it, not when this task next wakes.
-        let producer = producer.downgrade();
+        let (producer, transport) = (producer.downgrade(), transport.downgrade());
         let task = tokio::spawn(async move {
             let mut ticks = interval(Duration::from_secs(1));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut seen = [0; READ.len()];
+            let (mut seen, mut received) = ([0; READ.len()], 0);
             let mut heard = Instant::now();
             loop {
                 let now = ticks.tick().await;
-                let Some(producer) = producer.upgrade() else { return };
+                let (Some(producer), Some(transport)) = (producer.upgrade(), transport.upgrade()) else {
+                    return;
+                };
                 let Ok(stats) = producer.get_stats().await else { return };
+                let Ok(transport_stats) = transport.get_stats().await else { return };
+                drop((producer, transport));
+                let bytes = transport_stats.iter().map(|stat| stat.bytes_received).sum::<u64>();
+                metrics.add(Counter::NativeReceivedBytes, bytes.saturating_sub(received));
+                received = bytes;
                 let total = READ.map(|(_, read)| stats.iter().map(read).fold(0, u64::saturating_add));
                 for (((counter, _), total), seen) in READ.iter().zip(total).zip(seen) {
                     metrics.add(*counter, total.saturating_sub(seen));

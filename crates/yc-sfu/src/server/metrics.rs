@@ -27,6 +27,7 @@ pub(super) struct Metrics {
     native_packets_retransmitted: AtomicU64,
     native_packets_repaired: AtomicU64,
     native_plis: AtomicU64,
+    native_received_bytes: AtomicU64,
     diagnostics: [AtomicU64; ClientDiagnostic::CLASSES.len() + 1],
     fallbacks: Fallbacks,
 }
@@ -66,6 +67,7 @@ pub(super) enum Counter {
     NativePacketsRetransmitted,
     NativePacketsRepaired,
     NativePlis,
+    NativeReceivedBytes,
 }
 
 impl Metrics {
@@ -146,6 +148,7 @@ impl Metrics {
             Counter::NativePacketsRetransmitted => &self.native_packets_retransmitted,
             Counter::NativePacketsRepaired => &self.native_packets_repaired,
             Counter::NativePlis => &self.native_plis,
+            Counter::NativeReceivedBytes => &self.native_received_bytes,
         }
     }
 }
@@ -172,7 +175,7 @@ const GAUGES: [(Gauge, &str, &str); 6] = [
     (Gauge::NativeSessions, "yc_native_sessions", "Native sender sessions."),
 ];
 
-const COUNTERS: [(Counter, &str, &str); 11] = [
+const COUNTERS: [(Counter, &str, &str); 12] = [
     (Counter::Messages, "yc_messages_total", "Messages of clients."),
     (Counter::BadMessages, "yc_bad_messages_total", "Messages that were no requests."),
     (Counter::RefusedRequests, "yc_refused_requests_total", "Requests answered with an error."),
@@ -196,6 +199,11 @@ const COUNTERS: [(Counter, &str, &str); 11] = [
         "Missing RTP packets of native senders that came when they were sent again.",
     ),
     (Counter::NativePlis, "yc_native_plis_total", "Key frames that native senders were asked for."),
+    (
+        Counter::NativeReceivedBytes,
+        "yc_native_received_bytes_total",
+        "All bytes that came to the ports of native senders, those of strangers and forgeries included.",
+    ),
 ];
 
 #[cfg(test)]

@@ -34,12 +34,19 @@ impl Server {
     }
 
     pub(crate) async fn with(change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        Self::with_app(change, |app| app).await
+    }
+
+    pub(crate) async fn with_app(
+        change: impl FnOnce(ServerConfig) -> ServerConfig,
+        around: impl FnOnce(App) -> App,
+    ) -> Self {
         let key = TokenKey::random().unwrap();
         let config = change(ServerConfig::default().with_workers(NonZeroUsize::MIN));
         let sfu = SfuServer::start(config, key.clone()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let viewer = Viewer::new(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/page")));
-        let app = App::new(sfu, viewer, listener).unwrap();
+        let app = around(App::new(sfu, viewer, listener).unwrap());
         let (stop, stopped) = oneshot::channel();
         let (http, ws) = (app.http_url(), app.ws_url());
         let running = tokio::spawn(app.run(async {

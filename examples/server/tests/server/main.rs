@@ -13,4 +13,8 @@ mod process;
 #[cfg(test)]
 mod signalling;
 #[cfg(test)]
+mod srtp;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod watchers;

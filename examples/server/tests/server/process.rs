@@ -8,8 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use yc_sfu::client::{ClientConfig, SignalClient};
-use yc_sfu::messages::{ClientDiagnostic, Role};
+use yc_sfu::messages::{ClientDiagnostic, CryptoSuite, Role, SrtpKey};
 use yc_sfu::server::TokenKey;
+
+use crate::common::h264;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -102,6 +104,38 @@ async fn a_diagnostic_is_one_line_of_the_log_whatever_is_in_it() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn the_log_holds_no_key_of_a_share_and_no_token_at_any_level() {
+    let (mut child, line) = ready(program().env("RUST_LOG", "trace,tungstenite::protocol=trace")).await;
+    let mut stderr = child.stderr.take().unwrap();
+    let logging = tokio::spawn(async move {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).await.unwrap();
+        log
+    });
+    let key = TokenKey::from_hex(line["token_key"].as_str().unwrap()).unwrap();
+    let token = key.mint(&"demo".parse().unwrap(), Role::Share, Duration::from_secs(60), SystemTime::now());
+    let url = line["ws"].as_str().unwrap();
+    let (client, _events) = SignalClient::connect(url, ClientConfig::default()).await.unwrap();
+    client.join("demo", &token.text, Role::Share).await.unwrap();
+    let ours = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0".to_owned();
+    let offered = SrtpKey { crypto_suite: CryptoSuite::AesCm128HmacSha1_80, key_base64: ours.clone() };
+    let session = client.create_native_sender_session(&h264().with_srtp(offered)).await.unwrap();
+    // A key that is refused is quoted nowhere, either.
+    let short = SrtpKey { crypto_suite: CryptoSuite::AeadAes128Gcm, key_base64: ours.clone() };
+    client.create_native_sender_session(&h264().with_srtp(short)).await.unwrap_err();
+
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    let log = timeout(DEADLINE, logging).await.unwrap().unwrap();
+    assert!(log.contains("TRACE"), "{log}");
+    for hidden in [&ours, &session.srtp.unwrap().key_base64, &token.text] {
+        let line = log.lines().find(|line| line.contains(hidden.as_str()));
+        assert_eq!(line, None, "{hidden} is in the log");
+    }
+}
+
 #[tokio::test]
 async fn a_key_of_its_own_is_not_printed() {
     let key = "0b".repeat(32);
@@ -144,6 +178,9 @@ async fn a_bad_argument_exits_2() {
         (&["--listen", "here"][..], "--listen"),
         (&["--max-peers", "0"], "0 is not 1 to 10000"),
         (&["--workers", "0"], "--workers"),
+        (&["--tls-cert", "/nowhere.pem"], "--tls-key"),
+        (&["--tls-key", "/nowhere.pem"], "--tls-cert"),
+        (&["--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key"], "--tls-cert /nowhere.pem: "),
         (&["token", "--room", "demo", "--role", "share"], "YC_SERVER_TOKEN_KEY"),
         (&["token", "--room", "a b", "--role", "share"], "A-Z a-z 0-9"),
         (&["token", "--room", "demo", "--role", "admin"], "share, view or both"),

@@ -3,7 +3,7 @@ import type { NativeStatus } from 'yc-share-controller';
 
 type Fields = Record<string, unknown>;
 
-/** Fields of `yc_sender::SenderStatus`, by section; one that a host does not tell is left out. */
+/** Fields of `yc_sender::SenderStatus`, by their paths; one that a host does not tell is left out. */
 export function figuresOf(status: NativeStatus | null, hostKind: string | null): [label: string, value: string][] {
   const rows: [string, string][] = [['native host', hostKind ?? 'none']];
   if (status === null) return rows;
@@ -13,7 +13,7 @@ export function figuresOf(status: NativeStatus | null, hostKind: string | null):
   const sender = status.native_sender as unknown as Fields | null;
   if (sender === null) return rows;
   for (const [label, field] of FIELDS) {
-    const value = valueOf(sender[field]);
+    const value = valueOf(field.split('.').reduce<unknown>((from, name) => (from as Fields | null | undefined)?.[name], sender));
     if (value !== null) rows.push([label, value]);
   }
   return rows;
@@ -52,6 +52,8 @@ const FIELDS: readonly [label: string, field: string][] = [
   ['encoded size', 'encoded_size'],
   ['transport', 'transport_state'],
   ['producer', 'producer_state'],
+  ['encryption', 'srtp.suite'],
+  ['rejected feedback', 'srtp.rtcp_rejected'],
   ['limited by', 'limited_by'],
   ['degradation', 'degradation'],
   ['fallback', 'fallback'],

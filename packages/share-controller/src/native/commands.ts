@@ -35,8 +35,8 @@ export class NativeCommands {
     return readThumbnail(await this.#run('native_capture_thumbnail', data, this.#quickMs));
   }
 
-  async prepare({ source, fps, bitrateKbps, cursor, content }: PrepareRequest): Promise<Prepared> {
-    const all = { source, fps, bitrate_kbps: bitrateKbps, cursor, content };
+  async prepare({ source, fps, bitrateKbps, cursor, content, srtp }: PrepareRequest): Promise<Prepared> {
+    const all = { source, fps, bitrate_kbps: bitrateKbps, cursor, content, srtp };
     const data = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
     return readPrepared(await this.#run('native_capture_prepare', data, this.#slowMs));
   }

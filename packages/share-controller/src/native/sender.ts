@@ -27,12 +27,14 @@ export interface PrepareRequest {
   cursor?: boolean;
   /** What gives way first when bits are short. Default: `auto`. */
   content?: 'auto' | 'text' | 'motion';
+  /** What to protect with. `off` is plain RTP, which stays on this machine unless that is allowed. Default: `auto`, the best suite. */
+  srtp?: 'auto' | 'aead_aes_128_gcm' | 'aead_aes_256_gcm' | 'aes_cm_128_hmac_sha1_80' | 'off';
 }
 
 export interface Prepared {
   captureBackend: string;
   encoderBackend: string;
-  /** The data of `create_native_sender_session`, as it is. */
+  /** The data of `create_native_sender_session`, as it is. It holds the key of the share: it is for the server and nobody else. */
   offer: NativeSenderOffer;
 }
 

@@ -38,10 +38,14 @@ impl Network {
             Some([Lane::new(profile.forward.clone(), seed)?, Lane::new(profile.backward.clone(), !seed)?]);
         let journey = Arc::new(Mutex::new(None));
         let result = Arc::clone(&journey);
-        let signalling = Signalling::start(ws, move |_: &Value, _: SocketAddr, gate: Gate| {
-            let lanes = lanes.take().context("a share makes one session")?;
-            carry(lanes, &gate, &result)
-        })?;
+        let signalling = Signalling::start(
+            ws,
+            |message| message,
+            move |_: &Value, _: SocketAddr, gate: Gate| {
+                let lanes = lanes.take().context("a share makes one session")?;
+                carry(lanes, &gate, &result)
+            },
+        )?;
         Ok(Self { signalling, journey })
     }
 

@@ -8,14 +8,20 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Direction;
-use super::signalling::{Gate, Signalling};
+use super::signalling::{Change, Gate, Signalling};
 use crate::process::unix_us;
 
 /// A running recorder. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     signalling: Signalling,
-    recording: Arc<Mutex<Recording>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    recording: Mutex<Recording>,
+    gate: Mutex<Option<Gate>>,
 }
 
 /// What a recorder saw.
@@ -47,23 +53,30 @@ impl Datagram {
 impl Recorder {
     /// A relay to the server at `ws` (`ws://host:port/path`) for one share.
     pub(crate) fn start(ws: &str) -> Result<Self> {
-        let recording = Arc::new(Mutex::new(Recording::default()));
-        let shared = Arc::clone(&recording);
-        let signalling = Signalling::start(ws, move |session: &Value, server: SocketAddr, gate: Gate| {
-            lock(&shared).session = session.clone();
-            lock(&shared).server = Some(server);
-            [Direction::ToServer, Direction::ToSender]
-                .into_iter()
-                .map(|direction| {
-                    let (gate, shared) = (gate.clone(), Arc::clone(&shared));
-                    thread::Builder::new()
-                        .name("relay media".to_owned())
-                        .spawn(move || datagrams(direction, &gate, &shared))
-                        .context("starting a thread")
-                })
-                .collect()
-        })?;
-        Ok(Self { signalling, recording })
+        Self::start_with(ws, |message| message)
+    }
+
+    /// As [`start`](Self::start), where what the share says goes through `change`.
+    pub(crate) fn start_with(ws: &str, change: Change) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let inner = Arc::clone(&shared);
+        let signalling =
+            Signalling::start(ws, change, move |session: &Value, server: SocketAddr, gate: Gate| {
+                lock(&inner.recording).session = session.clone();
+                lock(&inner.recording).server = Some(server);
+                *lock(&inner.gate) = Some(gate.clone());
+                [Direction::ToServer, Direction::ToSender]
+                    .into_iter()
+                    .map(|direction| {
+                        let (gate, inner) = (gate.clone(), Arc::clone(&inner));
+                        thread::Builder::new()
+                            .name("relay media".to_owned())
+                            .spawn(move || datagrams(direction, &gate, &inner.recording))
+                            .context("starting a thread")
+                    })
+                    .collect()
+            })?;
+        Ok(Self { signalling, shared })
     }
 
     /// Where a share connects.
@@ -71,15 +84,31 @@ impl Recorder {
         self.signalling.address()
     }
 
+    /// What it saw so far.
+    pub(crate) fn so_far(&self) -> Recording {
+        lock(&self.shared.recording).clone()
+    }
+
+    /// Sends `datagram` as if the other side had. What is injected is not recorded.
+    pub(crate) fn inject(&self, direction: Direction, datagram: &[u8]) {
+        let gate = lock(&self.shared.gate);
+        let (Some(gate), Some(sender)) = (gate.as_ref(), lock(&self.shared.recording).sender) else { return };
+        // A refused datagram is lost, as on any network.
+        let _ = match direction {
+            Direction::ToServer => gate.far.send(datagram),
+            Direction::ToSender => gate.near.send_to(datagram, sender),
+        };
+    }
+
     /// Ends the relay and returns what it saw.
     pub(crate) fn finish(mut self) -> Result<Recording> {
         self.signalling.end()?;
-        Ok(std::mem::take(&mut *lock(&self.recording)))
+        Ok(std::mem::take(&mut *lock(&self.shared.recording)))
     }
 }
 
-fn lock(recording: &Mutex<Recording>) -> MutexGuard<'_, Recording> {
-    recording.lock().expect("no one panics while holding it")
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("no one panics while holding it")
 }
 
 fn datagrams(direction: Direction, gate: &Gate, recording: &Mutex<Recording>) {

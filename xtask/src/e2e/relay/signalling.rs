@@ -26,6 +26,9 @@ pub(super) struct Gate {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
+/// Changes what a share says to the server.
+pub(crate) type Change = fn(Value) -> Value;
+
 /// What a relay does with media: `open` gets the sender's reply of `create_native_sender_session` and the gate, and
 /// returns the threads that carry the datagrams until [`Stop::is_set`].
 pub(super) trait Open:
@@ -44,8 +47,9 @@ pub(super) struct Signalling {
 }
 
 impl Signalling {
-    /// Passes on what one share and the server at `ws` (`ws://host:port/path`) say to each other.
-    pub(super) fn start(ws: &str, open: impl Open) -> Result<Self> {
+    /// Passes on what one share and the server at `ws` (`ws://host:port/path`) say to each other; what the share says goes
+    /// through `change`.
+    pub(super) fn start(ws: &str, change: Change, open: impl Open) -> Result<Self> {
         let upstream = ws.to_owned();
         let path = ws.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").context("the relay's port")?;
@@ -55,7 +59,7 @@ impl Signalling {
         let inner = stop.clone();
         let thread = thread::Builder::new()
             .name("relay".to_owned())
-            .spawn(move || pass_on(&listener, &upstream, &inner, open))
+            .spawn(move || pass_on(&listener, &upstream, &inner, change, open))
             .context("starting a thread")?;
         Ok(Self { address, stop, thread: Some(thread) })
     }
@@ -103,7 +107,13 @@ impl Stop {
     }
 }
 
-fn pass_on(listener: &TcpListener, upstream: &str, stop: &Stop, mut open: impl Open) -> Result<()> {
+fn pass_on(
+    listener: &TcpListener,
+    upstream: &str,
+    stop: &Stop,
+    change: Change,
+    mut open: impl Open,
+) -> Result<()> {
     let client = loop {
         match listener.accept() {
             Ok((client, _)) => break client,
@@ -134,7 +144,11 @@ fn pass_on(listener: &TcpListener, upstream: &str, stop: &Stop, mut open: impl O
         if stop.is_set() {
             break Ok(());
         }
-        let passed = pass(&mut client, &mut server, |text| Ok(text.to_owned())).and_then(|going| {
+        let said = |text: &str| {
+            let message = serde_json::from_str(text).context("the share's message")?;
+            Ok(change(message).to_string())
+        };
+        let passed = pass(&mut client, &mut server, said).and_then(|going| {
             let back = pass(&mut server, &mut client, |text| redirect(text, stop, &mut open, &mut media))?;
             Ok(going && back)
         });

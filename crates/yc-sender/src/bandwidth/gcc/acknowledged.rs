@@ -1,7 +1,11 @@
 //! How much arrived: in a stretch of time, and while packets waited at the bottleneck.
 
-/// Bytes in the last second, in bins of 10 ms: of packets that left, by our clock, or of those that arrived, by the
-/// receiver's. Times are microseconds.
+use std::time::Duration;
+
+use yc_media::CaptureTime;
+
+/// Bytes in the last second, in bins of 10 ms: of packets that left, by our clock, or of those that arrived,
+/// by the receiver's. Times are microseconds.
 #[derive(Debug)]
 pub(super) struct Throughput {
     bins: [u32; BINS],
@@ -43,8 +47,8 @@ impl Throughput {
         self.latest = Some(bin);
     }
 
-    /// Bits per second in the last `window` microseconds, a second at most; in the time since counting began, if
-    /// that is less. `None` in the first 50 ms.
+    /// Bits per second in the last `window` microseconds, a second at most; in the time since counting began,
+    /// if that is less. `None` in the first 50 ms.
     pub(super) fn rate(&self, window: i64) -> Option<f64> {
         let latest = self.latest?;
         let bins = (window / BIN).min(BINS as i64).min(latest - self.began + 1);
@@ -102,6 +106,31 @@ impl Saturated {
             .then(|| self.bytes * 8.0 * 1_000_000.0 / self.micros)
     }
 }
+
+/// The most of the last two to four seconds.
+#[derive(Debug, Default)]
+pub(super) struct Peak {
+    began: CaptureTime,
+    before: f64,
+    present: f64,
+}
+
+impl Peak {
+    pub(super) fn add(&mut self, now: CaptureTime, value: f64) {
+        if now.saturating_since(self.began) > PEAK_EPOCH {
+            self.before = self.present;
+            self.present = 0.0;
+            self.began = now;
+        }
+        self.present = self.present.max(value);
+    }
+
+    pub(super) fn get(&self) -> f64 {
+        self.present.max(self.before)
+    }
+}
+
+const PEAK_EPOCH: Duration = Duration::from_secs(2);
 
 const BIN: i64 = 10_000;
 const BINS: usize = 100;

@@ -38,8 +38,8 @@ impl Aimd {
         self.cut_at.map_or(Duration::MAX, |cut| now.saturating_since(cut))
     }
 
-    /// Goes down to a part of what got through: a queue grew. Not again before the `response` of the network to
-    /// the cut before can have been seen, unless what got through is far below.
+    /// Goes down to a part of what got through: a queue grew. Not again before the `response` of the network
+    /// to the cut before can have been seen, unless what got through is far below.
     pub(super) fn cut(&mut self, now: CaptureTime, throughput: f64, response: Duration) {
         if self.since_cut(now) < response && throughput * 2.0 > self.rate {
             return;
@@ -55,11 +55,32 @@ impl Aimd {
         self.looked_at = Some(now);
     }
 
-    /// Goes to `rate`, which was seen to get through.
+    /// Goes to `rate`, which was seen to get through in a short burst. What is little above the known
+    /// capacity is an error of that measurement, and leads to the capacity.
     pub(super) fn raise(&mut self, now: CaptureTime, rate: f64) {
-        self.capacity.forget_below(rate);
+        let rate = match self.capacity() {
+            Some(capacity) if rate < capacity * NEWS => {
+                self.capacity.approach(rate);
+                rate.min(capacity * BELOW_CAPACITY)
+            }
+            _ => {
+                self.capacity = LinkCapacity::default();
+                rate
+            }
+        };
         self.rate = self.rate.max(rate.min(self.highest));
         self.looked_at = Some(now);
+    }
+
+    /// What the bottleneck let through when queues grew, if they ever did.
+    pub(super) fn capacity(&self) -> Option<f64> {
+        self.capacity.average.map(|average| average * 1_000.0)
+    }
+
+    /// Whether the rate is what the bottleneck takes, or so little below it that a burst finds no room.
+    pub(super) fn at_capacity(&self) -> bool {
+        self.capacity()
+            .is_some_and(|capacity| (capacity * FULL_FROM..=capacity * FULL_TO).contains(&self.rate))
     }
 
     /// Goes up by what the time since the last look allows, to `ceiling` at most: by a packet or so for each
@@ -68,7 +89,8 @@ impl Aimd {
         let elapsed = now.saturating_since(self.looked_at.replace(now).unwrap_or(now)).min(LONGEST_STEP);
         let seconds = elapsed.as_secs_f64();
         let grown = if self.capacity.near(self.rate) {
-            // In proportion to the rate as well: a packet is much on a narrow line, and nothing on a wide one.
+            // In proportion to the rate as well: a packet is much on a narrow line, and nothing on a wide
+            // one.
             let step = PACKET / response.as_secs_f64().max(0.1);
             self.rate + step.clamp(self.rate * SLOWEST, self.rate * FASTEST) * seconds
         } else {
@@ -83,7 +105,8 @@ impl Aimd {
     }
 }
 
-/// What the bottleneck let through when queues grew: an average in kbit/s, and how far the values lie from it.
+/// What the bottleneck let through when queues grew: an average in kbit/s, and how far the values lie from
+/// it.
 #[derive(Debug, Default)]
 struct LinkCapacity {
     average: Option<f64>,
@@ -111,11 +134,10 @@ impl LinkCapacity {
         self.bounds().is_some_and(|(low, high)| (low * BETA..=high).contains(&(bps / 1_000.0)))
     }
 
-    /// `bps` got through: what was seen below it is out of date.
-    fn forget_below(&mut self, bps: f64) {
-        if self.bounds().is_some_and(|(_, high)| bps / 1_000.0 > high) {
-            self.average = None;
-        }
+    /// A short burst got through at `bps`: it counts if it is more.
+    fn approach(&mut self, bps: f64) {
+        self.average =
+            self.average.map(|average| average + ((bps / 1_000.0) - average).max(0.0) * WEIGHT_OF_BURST);
     }
 
     fn bounds(&self) -> Option<(f64, f64)> {
@@ -135,14 +157,26 @@ const MULTIPLICATIVE: f64 = 1.08;
 const PACKET: f64 = 1_200.0 * 8.0;
 
 /// …in these parts of the rate, for each second.
-const SLOWEST: f64 = 0.02;
+const SLOWEST: f64 = 0.03;
 const FASTEST: f64 = 0.06;
+
+/// A burst that got through at this many times the capacity tells of another capacity; one at less leads to a
+/// little below it.
+const NEWS: f64 = 1.2;
+const BELOW_CAPACITY: f64 = 0.95;
+
+/// These parts of the known capacity are all of it; a rate above them shows that there is more.
+const FULL_FROM: f64 = 0.93;
+const FULL_TO: f64 = 1.15;
 
 /// Time that passed without a look does not add up.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 
 /// Of the latest value in the average capacity. `link_capacity_estimator.cc` of libwebrtc.
 const WEIGHT: f64 = 0.05;
+
+/// Of a burst above it.
+const WEIGHT_OF_BURST: f64 = 0.3;
 
 #[cfg(test)]
 mod tests {
@@ -173,6 +207,8 @@ mod tests {
         assert_eq!(aimd.rate(), 850_000.0);
         let rate = grow(&mut aimd, 100, 1_000);
         assert!((890_000.0..905_000.0).contains(&rate), "{rate}");
+        aimd.raise(at(1_100), 1_100_000.0);
+        assert_eq!(aimd.rate(), 950_000.0, "no news");
         aimd.raise(at(1_100), 2_000_000.0);
         let rate = grow(&mut aimd, 1_100, 2_100);
         assert!((rate - 2_160_000.0).abs() < 1.0, "{rate}");

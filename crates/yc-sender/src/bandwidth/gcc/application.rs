@@ -4,8 +4,8 @@ use yc_media::CaptureTime;
 
 /// A budget that fills at a part of the estimate and is spent by what is sent: a still screen fills it.
 ///
-/// libwebrtc's application-limited region detector (`alr_detector.cc`); it leaves the region sooner, for a screen
-/// goes from nothing to everything at once.
+/// libwebrtc's application-limited region detector (`alr_detector.cc`); it leaves the region sooner, for a
+/// screen goes from nothing to everything at once.
 #[derive(Debug, Default)]
 pub(super) struct ApplicationLimited {
     /// −1.0, all spent and as much again, to 1.0, nothing spent.

@@ -17,7 +17,8 @@ pub(super) enum Arrival {
     Gathering,
     /// A group was completed.
     Varied(Variation),
-    /// Nothing was sent for long, or the arrivals make no sense: what was known of the delay is worth nothing.
+    /// Nothing was sent for long, or the arrivals make no sense: what was known of the delay is worth
+    /// nothing.
     Restarted,
 }
 
@@ -87,8 +88,8 @@ impl Group {
         Self { first_sent: sent, last_sent: sent, first_arrived: arrived, last_arrived: arrived }
     }
 
-    /// Packets belong together that left together, and those that some queue let go at once: it was held up by
-    /// something else than its own length (Wi-Fi).
+    /// Packets belong together that left together, and those that some queue let go at once: it was held up
+    /// by something else than its own length (Wi-Fi).
     fn takes(&self, sent: i64, arrived: i64) -> bool {
         let after = arrived - self.last_arrived;
         let released =
@@ -103,8 +104,8 @@ const BURST: i64 = 5_000;
 /// What is released at once ends a group after 100 ms at the latest.
 const LONGEST_RELEASE: i64 = 100_000;
 
-/// After a second without a packet, the delay before says nothing of the delay after.
-const PAUSE: i64 = 1_000_000;
+/// After so long without a packet, the delay before says nothing of the delay after.
+const PAUSE: i64 = 400_000;
 
 /// An arrival this much late is a clock that jumped, or a way that was broken.
 const JUMP: i64 = 3_000_000;
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_pause_and_a_clock_that_jumps_begin_anew() {
-        let pause = [(0, 50), (20, 70), (1_100, 1_150), (1_120, 1_170), (1_140, 1_190)];
+        let pause = [(0, 50), (20, 70), (450, 500), (470, 520), (490, 540)];
         assert_eq!(variations(&pause), [None, Some((20, 20))]);
         let jump = [(0, 50), (20, 70), (40, 90), (60, 9_000), (80, 9_020), (100, 9_040)];
         assert_eq!(variations(&jump), [Some((20, 20)), Some((20, 20)), None]);

@@ -1,15 +1,15 @@
 //! What loss says of the bitrate, and what it does not.
 //!
-//! The draft lowers the rate above 10 % of loss and holds it above 2 %
-//! ([draft-ietf-rmcat-gcc-02 §6](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02#section-6)). Loss on
-//! the air does not care for the rate: that rule starves a sender there for nothing. Here loss counts as follows.
+//! The draft lowers the rate above 10 % of loss and holds it above 2 % ([draft-ietf-rmcat-gcc-02
+//! §6](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02#section-6)). Loss on the air does not
+//! care for the rate: that rule starves a sender there for nothing. Here loss counts as follows.
 //!
 //! - Up to 10 %, whatever its cause, it lowers nothing: NACK repairs it.
 //! - More of it while packets wait in a queue: the queue overflows, and what got through is what there is.
-//! - More of it with no queue: either a policer lets through so much and no more, or packets get lost at any rate.
-//!   An experiment tells: the rate goes down to what got through. If the loss goes away, it was a policer, and
-//!   the rate stays there for a while; if not, the loss is *inherent*, the rate is restored, and only what comes on top
-//!   counts from then on.
+//! - More of it with no queue: either a policer lets through so much and no more, or packets get lost at any
+//!   rate. An experiment tells: the rate goes down to what got through. If the loss goes away, it was a
+//!   policer, and the rate stays there for a while; if not, the loss is *inherent*, the rate is restored, and
+//!   only what comes on top counts from then on.
 
 use std::time::Duration;
 
@@ -79,8 +79,8 @@ impl LossControl {
         self.experiment.is_some()
     }
 
-    /// Judges what was lost until `now`, while `rate` was aimed at, `throughput` got through and packets waited
-    /// in a queue, or did not.
+    /// Judges what was lost until `now`, while `rate` was aimed at, `throughput` got through and packets
+    /// waited in a queue, or did not.
     pub(super) fn judge(
         &mut self,
         now: CaptureTime,
@@ -131,7 +131,8 @@ impl LossControl {
         throughput: f64,
     ) -> LossVerdict {
         let long = now.saturating_since(experiment.began) > LONG_EXPERIMENT;
-        if self.packets < ENOUGH && !(long && self.packets >= FEWEST) {
+        let plain = long || self.loss() > MOST_INHERENT;
+        if self.packets < ENOUGH && !(plain && self.packets >= FEWEST) {
             // Nothing is sent that could tell.
             if now.saturating_since(experiment.began) > LONG_EXPERIMENT * 4 {
                 self.experiment = None;

@@ -1,9 +1,11 @@
-//! Google congestion control for a screen: delay first, loss where it means something, probes for what is not known.
+//! Google congestion control for a screen: delay first, loss where it means something, probes for what is not
+//! known.
 //!
-//! [draft-ietf-rmcat-gcc-02](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02) with what libwebrtc made of
-//! it since (trendline, probes, application-limited region), and what a screen needs: it starts at full quality, so a
-//! narrow line must be seen at once ([`queue`]); it sends in bursts, so throughput is measured while packets
-//! wait ([`acknowledged`]); it is still for long, so nothing is believed of the time in which nothing was sent.
+//! [draft-ietf-rmcat-gcc-02](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02) with what
+//! libwebrtc made of it since (trendline, probes, application-limited region), and what a screen needs: it
+//! starts at full quality, so a narrow line must be seen at once ([`queue`]); it sends in bursts, so
+//! throughput is measured while packets wait ([`acknowledged`]); it is still for long, so nothing is believed
+//! of the time in which nothing was sent.
 //!
 //! Rates inside are `f64` bits per second, times `i64` microseconds, each of the clock it was read from.
 
@@ -15,6 +17,7 @@ mod loss;
 mod overuse;
 mod probe;
 mod queue;
+mod silence;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -26,14 +29,15 @@ use std::time::Duration;
 use yc_media::{Bitrate, CaptureTime};
 
 use super::{BandwidthConfig, BandwidthEstimator, Estimate, PacketOutcome, ProbeCluster, SentPacket, Usage};
-use acknowledged::{Saturated, Throughput};
+use acknowledged::{Peak, Saturated, Throughput};
 use aimd::Aimd;
 use application::ApplicationLimited;
 use arrival::{Arrival, ArrivalGroups};
 use loss::{LossControl, LossVerdict};
 use overuse::OveruseDetector;
-use probe::{Outlook, ProbeResult, Probing};
+use probe::{Known, Outlook, ProbeResult, Probing};
 use queue::Queueing;
+use silence::Silence;
 use trendline::Trendline;
 
 /// The estimator for screens.
@@ -63,6 +67,8 @@ pub struct GccEstimator {
     loss: LossControl,
     probing: Probing,
     stood: Option<Stood>,
+    /// When feedback last told of packets.
+    heard_at: CaptureTime,
     /// When the estimate was last seen to get through.
     verified_at: CaptureTime,
     /// One more than the highest number that feedback told of.
@@ -96,6 +102,7 @@ impl GccEstimator {
             loss: LossControl::new(),
             probing: Probing::new(),
             stood: None,
+            heard_at: CaptureTime::default(),
             verified_at: CaptureTime::default(),
             told: 0,
             silence: Silence::default(),
@@ -107,6 +114,7 @@ impl GccEstimator {
         if outcomes.first().is_some_and(|outcome| outcome.sent.sequence > self.told) {
             // Feedback was lost: what it would have told of did not arrive in no time.
             self.acknowledged = Throughput::new();
+            self.saturated = Saturated::default();
         }
         let mut seen = Usage::Normal;
         for PacketOutcome { sent: packet, arrived } in outcomes {
@@ -159,6 +167,19 @@ impl GccEstimator {
         self.round_trip.unwrap_or(ASSUMED_ROUND_TRIP).min(LONGEST_ROUND_TRIP) + FEEDBACK_INTERVAL
     }
 
+    /// For how long packets have been waiting at least, in microseconds. Nothing waits where nothing was
+    /// sent.
+    fn standing(&self) -> i64 {
+        if self.now.saturating_since(self.heard_at) > STALE { 0 } else { self.queue.standing() }
+    }
+
+    /// How much of the waiting may be none, in microseconds: jitter, and the time that a packet itself takes,
+    /// which differs by its length.
+    fn noise(&self) -> i64 {
+        let packet = Bitrate::bps(self.aimd.rate() as u32).time_for(PACKET / 2);
+        micros(packet).min(LONGEST_PACKET) + 2 * self.queue.jitter().min(LONGEST_PACKET)
+    }
+
     /// There is no use in an estimate above this.
     fn ceiling(&self) -> f64 {
         let highest = f64::from(self.config.max.as_bps());
@@ -169,18 +190,19 @@ impl GccEstimator {
 
     /// Moves the estimate by what the delay and the loss say.
     fn decide(&mut self, now: CaptureTime, seen: Usage) {
-        let standing = self.queue.standing();
+        let standing = self.standing();
         let throughput = self.throughput();
         let through = throughput.unwrap_or(self.aimd.rate());
         let rate = self.aimd.rate();
-        match self.loss.judge(now, rate, through, standing > NOISE) {
+        let noise = self.noise();
+        match self.loss.judge(now, rate, through, standing > NOISE + noise) {
             LossVerdict::Bear => {}
             LossVerdict::Overflow => self.cut(now, through),
             LossVerdict::Try => self.aimd.lower(now, through),
             LossVerdict::Restore(rate) => self.aimd.raise(now, rate),
         }
-        let trend_over =
-            seen == Usage::Over && standing > if self.application.limited() { NOISE_LIMITED } else { NOISE };
+        let least = if self.application.limited() { NOISE_LIMITED } else { NOISE };
+        let trend_over = seen == Usage::Over && standing > least + noise;
         let stands = self.stands(now, standing, through);
         if trend_over || stands {
             self.usage = Usage::Over;
@@ -190,7 +212,7 @@ impl GccEstimator {
             self.usage = Usage::Normal;
             self.aimd.hold(now);
         } else if self.usage == Usage::Under
-            || standing > STANDING / 2
+            || standing > CALM + noise
             || self.application.limited()
             || self.loss.trying()
             || self.aimd.since_cut(now) < self.response()
@@ -199,25 +221,32 @@ impl GccEstimator {
         } else {
             let bound = through * GROWTH_BOUND + 10_000.0;
             self.aimd.increase(now, self.response(), self.ceiling().min(bound));
-            if through > self.aimd.rate() * VERIFIED {
-                self.verified_at = now;
-            }
+        }
+        if self.usage != Usage::Over && throughput.unwrap_or(0.0) > rate.min(self.wanted) * VERIFIED {
+            self.verified_at = now;
         }
     }
 
-    /// Goes down to what gets through. Who sends little has little get through: one who is limited by himself goes
-    /// down by steps.
+    /// Goes down to what gets through. Where little is sent, little gets through and says little: unless packets
+    /// wait for very long, the estimate then goes down by steps.
     fn cut(&mut self, now: CaptureTime, throughput: f64) {
-        let known = if self.application.limited() { self.aimd.rate() * STEP_LIMITED } else { 0.0 };
-        self.aimd.cut(now, throughput.max(known), self.response());
-        self.probing.hasten(now + AFTER_CUT);
+        let before = self.aimd.rate();
+        let sent = self.sent.rate(ACKNOWLEDGED_WINDOW).unwrap_or(0.0);
+        let little = self.application.limited()
+            && sent < before.min(self.wanted) / 2.0
+            && self.standing() < STANDING * 2;
+        let throughput = if little { throughput.max(before * STEP_LIMITED) } else { throughput };
+        self.aimd.cut(now, throughput, self.response());
+        if self.aimd.rate() < before * FAR_DOWN {
+            self.probing.renew(now + AFTER_CUT);
+        }
     }
 
-    /// Whether packets wait for too long, and less must be sent for it. A queue that does not shrink although less
-    /// is sent than got through, and nothing is lost, is none: the way became longer (another network, another
-    /// route).
+    /// Whether packets wait for too long, and less must be sent for it. A queue that does not shrink although
+    /// less is sent than got through, and nothing is lost, is none: the way became longer (another network,
+    /// another route).
     fn stands(&mut self, now: CaptureTime, standing: i64, throughput: f64) -> bool {
-        if standing < CALM {
+        if standing < CALM + self.noise() {
             self.stood = None;
             return false;
         }
@@ -251,7 +280,8 @@ impl GccEstimator {
 
     fn read_probe(&mut self, now: CaptureTime) {
         let ceiling = self.ceiling();
-        let Some(result) = self.probing.conclude(now, self.aimd.rate(), ceiling) else { return };
+        let known = Known { rate: self.aimd.rate(), ceiling, old: self.aimd.capacity().unwrap_or(0.0) * OLD };
+        let Some(result) = self.probing.conclude(now, known) else { return };
         let rate = match result {
             ProbeResult::Through(rate) => {
                 self.verified_at = now;
@@ -273,10 +303,11 @@ impl GccEstimator {
             wanted: self.wanted,
             ceiling: self.ceiling(),
             calm: self.usage != Usage::Over
-                && self.queue.standing() < CALM
+                && self.standing() < CALM + self.noise()
                 && self.aimd.since_cut(now) > AFTER_CUT
+                && !(self.aimd.rate() < NARROW && self.aimd.at_capacity())
                 && !self.loss.trying()
-                && self.silence.backed_off.is_none(),
+                && !self.silence.backed_off(),
             application_limited: self.application.limited(),
             unverified: now.saturating_since(self.verified_at),
             jitter: Duration::from_micros(self.queue.jitter().unsigned_abs()),
@@ -300,7 +331,10 @@ impl BandwidthEstimator for GccEstimator {
         self.application.on_sent(now, packet.bytes, rate);
         self.sent.add(micros(now.since_epoch()), packet.bytes);
         self.peak.add(now, self.sent.rate(ACKNOWLEDGED_WINDOW).unwrap_or(rate));
-        self.silence.unanswered.get_or_insert(now);
+        if self.told > 0 {
+            // Where nobody ever answers there is no such feedback, and nothing to be learned.
+            self.silence.on_sent(now);
+        }
     }
 
     fn on_feedback(&mut self, now: CaptureTime, outcomes: &[PacketOutcome]) {
@@ -308,9 +342,10 @@ impl BandwidthEstimator for GccEstimator {
         if outcomes.is_empty() {
             return;
         }
-        if std::mem::take(&mut self.silence).backed_off.is_some() {
+        if self.silence.on_feedback() {
             self.probing.renew(now);
         }
+        self.heard_at = now;
         let seen = self.take_in(outcomes);
         self.decide(now, seen);
         self.read_probe(now);
@@ -338,8 +373,7 @@ impl BandwidthEstimator for GccEstimator {
 
     fn handle_timeout(&mut self, now: CaptureTime) {
         let now = self.come_to(now);
-        if self.silence.due().is_some_and(|due| due <= now) {
-            self.silence.backed_off = Some(now);
+        if self.silence.backs_off(now) {
             let half = self.aimd.rate() / 2.0;
             self.aimd.lower(now, half);
         }
@@ -358,7 +392,7 @@ impl BandwidthEstimator for GccEstimator {
     }
 
     fn estimate(&self) -> Estimate {
-        let waiting = (self.queue.standing() - DRAIN_FROM) as f64 / DRAIN_OVER as f64;
+        let waiting = (self.standing() - DRAIN_FROM) as f64 / DRAIN_OVER as f64;
         let drained = self.aimd.rate() * (1.0 - DRAIN_MOST * waiting.clamp(0.0, 1.0));
         let bound = self.receiver_bound.unwrap_or(self.config.max).min(self.config.max);
         Estimate {
@@ -381,48 +415,6 @@ struct Stood {
     throughput: f64,
 }
 
-/// The most of the last two to four seconds.
-#[derive(Debug, Default)]
-struct Peak {
-    began: CaptureTime,
-    before: f64,
-    present: f64,
-}
-
-impl Peak {
-    fn add(&mut self, now: CaptureTime, value: f64) {
-        if now.saturating_since(self.began) > PEAK_EPOCH {
-            self.before = self.present;
-            self.present = 0.0;
-            self.began = now;
-        }
-        self.present = self.present.max(value);
-    }
-
-    fn get(&self) -> f64 {
-        self.present.max(self.before)
-    }
-}
-
-/// Packets that nobody answers.
-#[derive(Debug, Default)]
-struct Silence {
-    /// When the first packet left since the last feedback.
-    unanswered: Option<CaptureTime>,
-    /// When the rate was last lowered for it.
-    backed_off: Option<CaptureTime>,
-}
-
-impl Silence {
-    /// When the rate is to be lowered, for the first time or again.
-    fn due(&self) -> Option<CaptureTime> {
-        match self.backed_off {
-            Some(at) => Some(at + SILENCE_STEP),
-            None => self.unanswered.map(|at| at + SILENCE),
-        }
-    }
-}
-
 /// Microseconds, bounded so that sums and differences of a few fit.
 fn micros(time: Duration) -> i64 {
     time.as_micros().min(1 << 53) as i64
@@ -433,6 +425,9 @@ const ACKNOWLEDGED_WINDOW: i64 = 500_000;
 
 /// More than this many times what was sent is not believed to have got through: arrivals bunch up a little.
 const BELIEVED: f64 = 1.5;
+
+/// A probe that gets through at up to this many times the known capacity found nothing new.
+const OLD: f64 = 1.05;
 
 /// A probe is a short burst above what was sent before it: the bound of the estimate by it.
 const PROBE_BELIEVED: f64 = 4.0;
@@ -453,6 +448,14 @@ const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(500);
 /// Feedback comes this often.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A long packet, and the most that the length of packets explains of their waiting, in microseconds.
+const PACKET: usize = 1_200;
+const LONGEST_PACKET: i64 = 20_000;
+
+/// On a line this narrow, in bits per second, the packets of a probe are a queue of their own: none is sent
+/// while the line is full.
+const NARROW: f64 = 400_000.0;
+
 /// Waiting below this is noise, in microseconds; what a sender that sends little sees is noisier.
 const NOISE: i64 = 5_000;
 const NOISE_LIMITED: i64 = 25_000;
@@ -461,13 +464,17 @@ const NOISE_LIMITED: i64 = 25_000;
 const STANDING: i64 = 50_000;
 const CALM: i64 = 15_000;
 
+/// What waited this long ago waits no more.
+const STALE: Duration = Duration::from_secs(1);
+
 /// A queue that stands has grown if packets wait for this much longer, in microseconds.
 const GROWN: i64 = 5_000;
 
 /// A queue that stands and loses this part is full.
 const LOSSY: f64 = 0.02;
 
-/// Sending less than this part of what got through lets a queue shrink. One that has not after this long is none.
+/// Sending less than this part of what got through lets a queue shrink. One that has not after this long is
+/// none.
 const LESS: f64 = 0.93;
 const LONG_STAND: Duration = Duration::from_millis(800);
 
@@ -477,15 +484,12 @@ const DRAIN_FROM: i64 = 20_000;
 const DRAIN_OVER: i64 = 240_000;
 const DRAIN_MOST: f64 = 0.5;
 
-/// A sender that is limited by itself is cut as if at least this part of the estimate got through.
+/// A sender that sends little is cut as if at least this part of the estimate got through.
 const STEP_LIMITED: f64 = 0.8;
+
+/// A cut to less than this part is more than the usual swing about the capacity: it may have been a short
+/// trouble.
+const FAR_DOWN: f64 = 0.7;
 
 /// A probe waits for so long after a cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);
-
-/// Feedback that does not come for this long halves the rate, and again each time after the step. Losing a second of
-/// it does not.
-const SILENCE: Duration = Duration::from_millis(1_500);
-const SILENCE_STEP: Duration = Duration::from_secs(1);
-
-const PEAK_EPOCH: Duration = Duration::from_secs(2);

@@ -4,9 +4,9 @@ use crate::bandwidth::Usage;
 
 /// Compares the trend with a threshold that follows it slowly.
 ///
-/// A fixed threshold starves beside a flow that fills the queue, or never sees a queue grow. [draft-ietf-rmcat-gcc-02
-/// §5.4](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02#section-5.4); Carlucci et al., "Analysis and
-/// design of the Google congestion control for WebRTC", MMSys 2016.
+/// A fixed threshold starves beside a flow that fills the queue, or never sees a queue grow.
+/// [draft-ietf-rmcat-gcc-02 §5.4](https://datatracker.ietf.org/doc/html/draft-ietf-rmcat-gcc-02#section-5.4);
+/// Carlucci et al., "Analysis and design of the Google congestion control for WebRTC", MMSys 2016.
 #[derive(Debug)]
 pub(super) struct OveruseDetector {
     threshold: f64,

@@ -8,9 +8,9 @@ use crate::bandwidth::{ProbeCluster, SentPacket};
 
 /// Says when to probe, and reads what became of it. One cluster at a time.
 ///
-/// The figures are those of libwebrtc's `probe_controller.cc` and `probe_bitrate_estimator.cc` where nothing else is
-/// said. A screen's rate jumps from nothing to everything: growth by 8 % a second comes too late for it, so probes do
-/// most of the finding.
+/// The figures are those of libwebrtc's `probe_controller.cc` and `probe_bitrate_estimator.cc` where nothing
+/// else is said. A screen's rate jumps from nothing to everything: growth by 8 % a second comes too late for
+/// it, so probes do most of the finding.
 #[derive(Debug)]
 pub(super) struct Probing {
     next_id: u32,
@@ -40,6 +40,17 @@ pub(super) struct Outlook {
     pub(super) unverified: Duration,
     /// How exactly arrivals are timed.
     pub(super) jitter: Duration,
+}
+
+/// What a cluster is held against. Bits per second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// The estimate.
+    pub(super) rate: f64,
+    /// As in [`Outlook`].
+    pub(super) ceiling: f64,
+    /// What gets through at up to this rate is no news.
+    pub(super) old: f64,
 }
 
 /// What a cluster showed.
@@ -91,7 +102,7 @@ impl Probing {
     /// Asks for a probe if it is time for one, and one would tell something.
     pub(super) fn plan(&mut self, now: CaptureTime, outlook: &Outlook) {
         if self.running.as_ref().is_some_and(|running| now.saturating_since(running.asked) >= EXPIRY) {
-            self.back_off(now);
+            self.back_off(now, outlook.rate);
         }
         if self.running.is_some() || self.due.is_some_and(|due| now < due) {
             return;
@@ -123,27 +134,28 @@ impl Probing {
         }
     }
 
-    /// Reads the cluster, if enough of it arrived, while the estimate was `estimate`. `ceiling` is as in
-    /// [`Outlook`]: where there is room for it, the next cluster follows at once.
-    pub(super) fn conclude(&mut self, now: CaptureTime, estimate: f64, ceiling: f64) -> Option<ProbeResult> {
+    /// Reads the cluster, if enough of it arrived. Where there is room for more, the next one follows at
+    /// once.
+    pub(super) fn conclude(&mut self, now: CaptureTime, known: Known) -> Option<ProbeResult> {
         let running = self.running.as_ref()?;
-        let result = running.train.result(&running.cluster)?;
+        let result = running.train.result(&running.cluster, self.jitter)?;
         let asked = f64::from(running.cluster.bitrate.as_bps());
         self.running = None;
         match result {
-            ProbeResult::Through(rate) if rate > asked * FURTHER => {
+            ProbeResult::Through(rate) if rate > (asked * FURTHER).max(known.old) => {
                 self.interval = INTERVAL;
                 self.factor = FACTOR;
-                let target = (rate * FACTOR).min(ceiling);
-                if target > rate * WORTH_IT {
-                    self.ask(now, target);
+                if asked * WORTH_IT < known.ceiling {
+                    self.ask(now, (rate * FACTOR).min(known.ceiling));
                 }
             }
             // More than was known is no failure: see whether it was all.
-            ProbeResult::Through(rate) | ProbeResult::Saturated(rate) if rate > estimate * WORTH_A_LOOK => {
+            ProbeResult::Through(rate) | ProbeResult::Saturated(rate)
+                if rate > (known.rate * WORTH_A_LOOK).max(known.old) =>
+            {
                 self.due = Some(now + LOOK_AGAIN);
             }
-            _ => self.back_off(now),
+            _ => self.back_off(now, known.rate),
         }
         Some(result)
     }
@@ -162,12 +174,13 @@ impl Probing {
         self.running = Some(Running { cluster, asked: now, train: Train::default() });
     }
 
-    fn back_off(&mut self, now: CaptureTime) {
+    fn back_off(&mut self, now: CaptureTime, estimate: f64) {
         self.waiting = None;
         self.running = None;
         self.factor = CAREFUL_FACTOR;
-        self.interval = (self.interval + INTERVAL / 4).min(LONGEST_INTERVAL);
-        self.due = self.due.max(Some(now + self.interval));
+        self.interval = (self.interval + INTERVAL / 8).min(LONGEST_INTERVAL);
+        let affordable = Duration::from_secs_f64(SMALLEST_CLUSTER / (estimate * SHARE).max(1e4));
+        self.due = self.due.max(Some(now + self.interval.max(affordable)));
     }
 }
 
@@ -178,67 +191,72 @@ struct Running {
     train: Train,
 }
 
-/// The packets of a cluster that arrived. Microseconds.
+/// The packets of a cluster that arrived. Times are microseconds, since the first packet told of.
 #[derive(Debug, Default)]
 struct Train {
+    origin: Option<(i64, i64)>,
     packets: u32,
     bytes: usize,
-    first_sent: (i64, usize),
-    last_sent: (i64, usize),
-    first_arrived: (i64, usize),
-    last_arrived: (i64, usize),
+    /// When the first and the last packet left; the bytes of the last.
+    first: f64,
+    last: (f64, usize),
+    /// Sums of leaving, arriving, leaving squared, leaving times arriving.
+    sums: [f64; 4],
 }
 
 impl Train {
     fn add(&mut self, sent: i64, arrived: i64, bytes: usize) {
-        if self.packets == 0 {
-            self.first_sent = (sent, bytes);
-            self.first_arrived = (arrived, bytes);
+        let origin = *self.origin.get_or_insert((sent, arrived));
+        let (sent, arrived) = ((sent - origin.0) as f64, (arrived - origin.1) as f64);
+        self.first = self.first.min(sent);
+        if sent >= self.last.0 {
+            self.last = (sent, bytes);
         }
-        self.first_sent = self.first_sent.min((sent, bytes));
-        self.last_sent = self.last_sent.max((sent, bytes));
-        self.first_arrived = self.first_arrived.min((arrived, bytes));
-        self.last_arrived = self.last_arrived.max((arrived, bytes));
         self.packets = self.packets.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
+        for (sum, value) in self.sums.iter_mut().zip([sent, arrived, sent * sent, sent * arrived]) {
+            *sum += value;
+        }
     }
 
-    /// The rate it was sent at, and that it arrived at: bytes between the first and the last packet.
-    fn result(&self, cluster: &ProbeCluster) -> Option<ProbeResult> {
+    /// The rate it left at, and by how much its arrival was stretched: the slope of a line through all
+    /// packets, for jitter moves the first and the last one as far as any other.
+    fn result(&self, cluster: &ProbeCluster, jitter: Duration) -> Option<ProbeResult> {
         let enough = f64::from(self.packets) >= f64::from(cluster.min_packets) * COMPLETE
             && self.bytes as f64 >= cluster.min_bytes as f64 * COMPLETE;
-        let sent_in = (self.last_sent.0 - self.first_sent.0) as f64;
-        let arrived_in = (self.last_arrived.0 - self.first_arrived.0) as f64;
-        if !enough || sent_in <= 0.0 || arrived_in <= 0.0 || arrived_in > LONGEST_TRAIN {
+        let took = self.last.0 - self.first;
+        let count = f64::from(self.packets);
+        let [sent, arrived, squares, products] = self.sums;
+        let variance = squares - sent * sent / count;
+        if !enough || took <= 0.0 || took > LONGEST_TRAIN || variance <= 0.0 {
             return None;
         }
-        let sent = self.bytes.saturating_sub(self.last_sent.1) as f64 * 8e6 / sent_in;
-        let arrived = self.bytes.saturating_sub(self.first_arrived.1) as f64 * 8e6 / arrived_in;
-        if arrived > sent * IMPOSSIBLE {
-            return None;
-        }
-        Some(if arrived < sent * ROOM {
-            ProbeResult::Saturated(arrived * OF_SATURATED)
+        let stretch = (products - sent * arrived / count) / variance;
+        let error = (jitter.as_micros() as f64 / took).min(LARGEST_ERROR);
+        let rate = self.bytes.saturating_sub(self.last.1) as f64 * 8e6 / took;
+        Some(if stretch * (1.0 - error) > STRETCHED {
+            ProbeResult::Saturated(rate / stretch * OF_SATURATED)
         } else {
-            ProbeResult::Through(sent.min(arrived))
+            ProbeResult::Through(rate / (stretch * (1.0 + error)).max(1.0))
         })
     }
 }
 
-/// A cluster has at least so many packets, and lasts at least so long: timing of fewer is noise. Where arrivals are
-/// not timed well it lasts longer, by a few times the jitter.
+/// A cluster has at least so many packets, and lasts at least so long: timing of fewer is noise. Where
+/// arrivals are not timed well it lasts longer, by a few times the jitter.
 const MIN_PACKETS: u32 = 5;
 const MIN_DURATION: Duration = Duration::from_millis(20);
 const JITTERS: u32 = 5;
 const MOST_JITTER: Duration = Duration::from_millis(60);
 
-/// The first cluster asks for three times the estimate, each one after it for twice. A line that had no room when it
-/// was asked last is asked for less, for on a narrow one five packets are a queue.
+/// The first cluster asks for three times the estimate, each one after it for twice. A line that had no room
+/// when it was asked last is asked for less, for on a narrow one five packets are a queue.
 const FIRST_FACTOR: f64 = 3.0;
 const FACTOR: f64 = 2.0;
 const CAREFUL_FACTOR: f64 = 1.5;
 
-/// The next cluster follows at once where this part of the one before got through, and there is this much to find.
+/// The next cluster follows at once where this part of the one before got through, and there is this much to
+/// find.
 const FURTHER: f64 = 0.7;
 const WORTH_IT: f64 = 1.1;
 
@@ -248,9 +266,14 @@ const WORTH_A_LOOK: f64 = 1.2;
 /// Nobody probes for the rest above this part of what is wanted.
 const NEAR_ENOUGH: f64 = 0.95;
 
-/// Between clusters while the estimate is below what is wanted; after those that found nothing, a little longer. Shorter than libwebrtc's 5 s: what was lost in a bad moment is to be had back within 5 s.
+/// Between clusters while the estimate is below what is wanted; after those that found nothing, a little
+/// longer. Shorter than libwebrtc's 5 s: what was lost in a bad moment is to be had back within 5 s.
 const INTERVAL: Duration = Duration::from_secs(2);
-const LONGEST_INTERVAL: Duration = Duration::from_millis(2_500);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(2_250);
+
+/// Probes that find nothing are this part of what is sent, at most: bits of the smallest cluster.
+const SHARE: f64 = 0.05;
+const SMALLEST_CLUSTER: f64 = 5.0 * 1_200.0 * 8.0;
 
 /// The same for a sender that does not need more now.
 const INTERVAL_LIMITED: Duration = Duration::from_secs(5);
@@ -270,13 +293,13 @@ const COMPLETE: f64 = 0.8;
 /// No cluster lasts longer than this, in microseconds.
 const LONGEST_TRAIN: f64 = 1_000_000.0;
 
-/// Nothing arrives at more than this many times the rate it was sent at, but by accident.
-const IMPOSSIBLE: f64 = 2.0;
-
-/// Arriving slower than this part of the rate of sending is what a bottleneck does; some less than what it lets
-/// through does not fill its queue.
-const ROOM: f64 = 0.9;
+/// Arriving stretched by this much is what a bottleneck does; some less than what it lets through does not
+/// fill its queue.
+const STRETCHED: f64 = 1.1;
 const OF_SATURATED: f64 = 0.95;
+
+/// The jitter makes the stretch uncertain by a part of it, up to this.
+const LARGEST_ERROR: f64 = 0.3;
 
 #[cfg(test)]
 mod tests {
@@ -298,7 +321,8 @@ mod tests {
         }
     }
 
-    /// Sends what is asked for through a bottleneck of `bottleneck` bits per second; answers with the rate asked.
+    /// Sends what is asked for through a bottleneck of `bottleneck` bits per second; answers with the rate
+    /// asked.
     fn run(probing: &mut Probing, now: u64, bottleneck: f64) -> Option<(f64, Option<ProbeResult>)> {
         let cluster = probing.poll()?;
         let asked = f64::from(cluster.bitrate.as_bps());
@@ -310,7 +334,7 @@ mod tests {
             let packet = SentPacket::new(u64::from(n), at(0), 1_200).with_probe(Some(cluster.id));
             probing.add(&packet, sent as i64, 50_000 + free as i64);
         }
-        Some((asked, probing.conclude(at(now), 1e6, 9e6)))
+        Some((asked, probing.conclude(at(now), Known { rate: 1e6, ceiling: 9e6, old: 0.0 })))
     }
 
     #[test]
@@ -336,9 +360,9 @@ mod tests {
             matches!(result, Some(ProbeResult::Saturated(rate)) if (1e6..1.2e6).contains(&rate)),
             "{result:?}"
         );
-        probing.plan(at(2_500), &outlook(1.1e6));
+        probing.plan(at(2_300), &outlook(1.1e6));
         assert_eq!(probing.poll(), None);
-        probing.plan(at(2_600), &outlook(1.1e6));
+        probing.plan(at(2_400), &outlook(1.1e6));
         assert!(probing.poll().is_some());
     }
 
@@ -388,6 +412,6 @@ mod tests {
             let same = SentPacket::new(u64::from(n), at(0), 2_000).with_probe(Some(id));
             probing.add(&same, 0, 0);
         }
-        assert_eq!(probing.conclude(at(100), 1e6, 9e6), None);
+        assert_eq!(probing.conclude(at(100), Known { rate: 1e6, ceiling: 9e6, old: 0.0 }), None);
     }
 }

@@ -1,8 +1,8 @@
 //! How long packets wait in queues on the way: their delay less the shortest lately.
 //!
-//! The trend of the delay tells a queue that grows; it does not tell one that stands. Where a line is much narrower
-//! than what is sent, or a queue is full, that one matters more: it must be drained, and what arrives while
-//! packets wait in it is what the bottleneck takes.
+//! The trend of the delay tells a queue that grows; it does not tell one that stands. Where a line is much
+//! narrower than what is sent, or a queue is full, that one matters more: it must be drained, and what
+//! arrives while packets wait in it is what the bottleneck takes.
 
 /// The delay of packets above the shortest lately. Microseconds.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ impl Queueing {
         self.jitter as i64
     }
 
-    /// For how long packets have been waiting at least, each of those of the last 150 ms to 300 ms: jitter and
-    /// single bursts do not count.
+    /// For how long packets have been waiting at least, each of those of the last 150 ms to 300 ms: jitter
+    /// and single bursts do not count.
     pub(super) fn standing(&self) -> i64 {
         match (self.recent.get(), self.base.get()) {
             (Some(recent), Some(base)) => recent - base,
@@ -100,8 +100,8 @@ impl WindowedMin {
     }
 }
 
-/// The shortest delay is that of the last 15 s to 30 s: clocks drift apart by a few milliseconds in that time,
-/// and a sender that backs off empties the queue more often.
+/// The shortest delay is that of the last 15 s to 30 s: clocks drift apart by a few milliseconds in that
+/// time, and a sender that backs off empties the queue more often.
 const BASE_EPOCH: i64 = 15_000_000;
 
 const RECENT_EPOCH: i64 = 150_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use yc_media::{Bitrate, CaptureTime};
 
 use super::GccEstimator;
-use crate::bandwidth::{BandwidthConfig, BandwidthEstimator, PacketOutcome, SentPacket, Usage};
+use crate::bandwidth::{BandwidthConfig, BandwidthEstimator, ProbeCluster, SentLedger, Usage};
 
 /// What a line does to packets. Times are milliseconds, rates kbit/s.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,10 @@ pub(super) struct Line {
     pub(super) policer: bool,
     /// Part of the packets that overtake those before.
     pub(super) reordered: f64,
+    /// The receiver tells this often.
+    pub(super) told: f64,
+    /// The receiver's clock goes faster by this part.
+    pub(super) drift: f64,
     /// Nothing gets through, feedback included.
     pub(super) broken: bool,
     /// No feedback gets back.
@@ -40,6 +44,8 @@ impl Line {
             loss: 0.0,
             policer: false,
             reordered: 0.0,
+            told: 100.0,
+            drift: 0.0,
             broken: false,
             deaf: false,
         }
@@ -86,18 +92,21 @@ pub(super) struct World {
     pub(super) probe_bytes: usize,
     /// How long every packet waited, with the time it left at in seconds.
     pub(super) waits: Vec<(f64, f64)>,
+    pub(super) random: u64,
     millis: f64,
-    random: u64,
     backlog: f64,
     /// Time up to which the pacer has sent.
     paced: f64,
-    probe: Option<(u32, f64, u32, f64, f64)>,
+    /// The cluster that is being sent, what of it is left, and when its next packet leaves.
+    probe: Option<(ProbeCluster, f64)>,
     free_at: f64,
     tokens: f64,
     last_arrival: f64,
-    sequence: u64,
-    flying: VecDeque<(SentPacket, Option<f64>)>,
-    feedback: VecDeque<(f64, Vec<PacketOutcome>)>,
+    ledger: SentLedger,
+    /// Packets that were not reported, and when they arrive.
+    flying: VecDeque<(u64, Option<f64>)>,
+    /// When each report comes, the first sequence number, and ticks.
+    feedback: VecDeque<(f64, u16, Vec<Option<u32>>)>,
     reported_at: f64,
     arrived_bytes: f64,
     longest_wait: f64,
@@ -119,15 +128,15 @@ impl World {
             samples: Vec::new(),
             probe_bytes: 0,
             waits: Vec::new(),
-            millis: 1_000_000.0,
             random: 0x1234_5678_9abc_def1,
+            millis: 1_000_000.0,
             backlog: 0.0,
             paced: 0.0,
             probe: None,
             free_at: 0.0,
             tokens: 0.0,
             last_arrival: 0.0,
-            sequence: 0,
+            ledger: SentLedger::new(),
             flying: VecDeque::new(),
             feedback: VecDeque::new(),
             reported_at: 1_000_000.0,
@@ -165,10 +174,12 @@ impl World {
         self.draw(elapsed);
         self.send();
         self.report();
-        while self.feedback.front().is_some_and(|(at, _)| *at <= self.millis) {
-            let (_, outcomes) = self.feedback.pop_front().unwrap();
-            if let Some(outcome) = outcomes.iter().rfind(|outcome| outcome.arrived.is_some()) {
-                self.estimator.on_round_trip(now, now.saturating_since(outcome.sent.at));
+        while self.feedback.front().is_some_and(|(at, ..)| *at <= self.millis) {
+            let (_, base, ticks) = self.feedback.pop_front().unwrap();
+            let mut outcomes = Vec::new();
+            self.ledger.on_feedback(now, base, ticks, &mut outcomes);
+            if let Some(round_trip) = self.ledger.round_trip() {
+                self.estimator.on_round_trip(now, round_trip);
             }
             self.estimator.on_feedback(now, &outcomes);
         }
@@ -200,8 +211,7 @@ impl World {
         if self.backlog * 8.0 / rate > 100.0 {
             return;
         }
-        let film =
-            if elapsed % 100 % 33 == 0 && elapsed % 100 < 99 { rate * 1_000.0 / 30.0 / 8.0 } else { 0.0 };
+        let film = if matches!(elapsed % 100, 0 | 33 | 66) { rate * 1_000.0 / 30.0 / 8.0 } else { 0.0 };
         self.backlog += match self.screen {
             Screen::Film => film,
             Screen::Keyframes(bytes) => film + if elapsed.is_multiple_of(2_000) { bytes as f64 } else { 0.0 },
@@ -213,29 +223,22 @@ impl World {
 
     fn send(&mut self) {
         if self.probe.is_none() {
-            self.probe = self.estimator.poll_probe().map(|cluster| {
-                let rate = f64::from(cluster.bitrate.as_bps()) / 1_000.0;
-                (cluster.id, rate, cluster.min_packets, cluster.min_bytes as f64, self.millis)
-            });
+            self.probe = self.estimator.poll_probe().map(|cluster| (cluster, self.millis));
         }
-        if let Some((id, rate, packets, bytes, next)) = &mut self.probe {
+        while let Some((cluster, next)) = &mut self.probe {
             if *next > self.millis {
                 return;
             }
-            let (id, at) = (*id, *next);
-            *next += PACKET * 8.0 / *rate;
-            *packets = packets.saturating_sub(1);
-            *bytes -= PACKET;
-            let (again, done) = (*next <= self.millis, *packets == 0 && *bytes <= 0.0);
+            let (id, at) = (cluster.id, *next);
+            *next += PACKET * 8_000.0 / f64::from(cluster.bitrate.as_bps());
+            cluster.min_packets = cluster.min_packets.saturating_sub(1);
+            cluster.min_bytes = cluster.min_bytes.saturating_sub(PACKET as usize);
+            if cluster.min_packets == 0 && cluster.min_bytes == 0 {
+                self.probe = None;
+            }
             self.probe_bytes += (PACKET - self.backlog).max(0.0) as usize;
             self.backlog = (self.backlog - PACKET).max(0.0);
             self.leave(at, PACKET, Some(id));
-            if done {
-                self.probe = None;
-            } else if again {
-                self.send();
-            }
-            return;
         }
         let rate = self.estimate() * self.pacing;
         self.paced = self.paced.max(self.millis - 1.0);
@@ -248,11 +251,10 @@ impl World {
     }
 
     fn leave(&mut self, at: f64, bytes: f64, probe: Option<u32>) {
-        let packet = SentPacket::new(self.sequence, time(at), bytes as usize).with_probe(probe);
-        self.sequence += 1;
+        let packet = self.ledger.on_sent(time(at), bytes as usize, probe);
         self.estimator.on_sent(&packet);
         let arrival = self.cross(at, bytes);
-        self.flying.push_back((packet, arrival));
+        self.flying.push_back((packet.sequence, arrival));
     }
 
     /// When a packet arrives, if it does.
@@ -287,9 +289,9 @@ impl World {
         Some(self.last_arrival)
     }
 
-    /// The receiver tells every 100 ms of what was sent before the last packet that arrived.
+    /// The receiver tells of what was sent before the last packet that arrived.
     fn report(&mut self) {
-        if self.millis - self.reported_at < 100.0 {
+        if self.millis - self.reported_at < self.line.told {
             return;
         }
         self.reported_at = self.millis;
@@ -297,16 +299,18 @@ impl World {
         else {
             return;
         };
-        let outcomes: Vec<_> = self
+        let drift = self.line.drift;
+        let base = self.flying[0].0 as u16;
+        let ticks = self
             .flying
             .drain(..=last)
-            .map(|(packet, at)| {
-                let arrived = at.filter(|at| *at <= self.millis);
-                PacketOutcome::new(packet, arrived.map(|at| time(at + OFFSET).since_epoch()))
+            .map(|(_, at)| {
+                let arrived = at.filter(|at| *at <= self.millis)?;
+                Some(((arrived * (1.0 + drift) + OFFSET) * 4.0) as u64 as u32)
             })
             .collect();
         if !self.line.deaf && !self.line.broken {
-            self.feedback.push_back((self.millis + self.line.delay, outcomes));
+            self.feedback.push_back((self.millis + self.line.delay, base, ticks));
         }
     }
 
@@ -339,7 +343,8 @@ impl World {
         })
     }
 
-    /// When the estimate was at least (or, at most) so much for the first time after `from`, in seconds after it.
+    /// When the estimate was at least (or, at most) so much for the first time after `from`, in seconds after
+    /// it.
     pub(super) fn reached(&self, from: f64, wanted: impl Fn(&Sample) -> bool) -> f64 {
         self.samples
             .iter()

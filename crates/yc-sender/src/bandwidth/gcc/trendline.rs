@@ -34,8 +34,9 @@ impl Trendline {
         self.smoothed = 0.0;
     }
 
-    /// Takes in a group. Answers, once there are enough of them, with the slope scaled by the number of groups it
-    /// rests on: milliseconds, to be held against the threshold of [`super::overuse::OveruseDetector`].
+    /// Takes in a group. Answers, once there are enough of them, with the slope scaled by the number of
+    /// groups it rests on: milliseconds, to be held against the threshold of
+    /// [`super::overuse::OveruseDetector`].
     pub(super) fn add(&mut self, variation: Variation) -> Option<f64> {
         if self.groups == 0 {
             self.origin = variation.at;
