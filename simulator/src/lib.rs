@@ -21,21 +21,31 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "session")]
 pub mod compare;
+#[cfg(feature = "session")]
 mod encoder;
+#[cfg(feature = "session")]
 mod goog_cc;
 mod histogram;
 mod loss;
 mod path;
 mod profile;
 mod random;
+#[cfg(feature = "session")]
 mod receiver;
+#[cfg(feature = "session")]
 mod run;
+#[cfg(feature = "session")]
 mod score;
+#[cfg(feature = "session")]
 pub mod table;
+#[cfg(feature = "session")]
 mod trace;
 
+#[cfg(feature = "session")]
 pub use encoder::{Encoder, FrameMark, ModelFrame};
+#[cfg(feature = "session")]
 pub use goog_cc::GoogCc;
 pub use histogram::DelayHistogram;
 pub use loss::Loss;
@@ -45,7 +55,11 @@ pub use path::{
 };
 pub use profile::{PROFILES, Profile};
 pub use random::Random;
+#[cfg(feature = "session")]
 pub use receiver::{Receiver, ReceiverStats, Shown};
+#[cfg(feature = "session")]
 pub use run::{FrameRecord, Record, RunError, Scenario};
+#[cfg(feature = "session")]
 pub use score::{Moment, Score};
+#[cfg(feature = "session")]
 pub use trace::{ScreenChange, TRACES, Trace};
