@@ -36,8 +36,8 @@ pub(crate) struct Recovery {
     budget: TokenBucket,
     /// Whether there is room to send more than was asked for.
     has_room: bool,
-    /// Goes once more right behind what it is a copy of.
-    copy: Option<RtpPacket>,
+    /// Goes so many times more, right behind what it is a copy of.
+    copy: Option<(RtpPacket, u32)>,
     tail: Option<Tail>,
     losses: LossWatch,
     keyframe_needed: bool,
@@ -186,7 +186,10 @@ impl Recovery {
         if !self.budget.ready(now) {
             return None;
         }
-        if let Some(packet) = self.copy.take() {
+        if let Some((packet, times)) = self.copy.take() {
+            if times > 1 {
+                self.copy = Some((packet.clone(), times - 1));
+            }
             self.counters.unasked += 1;
             self.budget.take(now, packet.wire_len());
             return Some(Resend::Packet(packet));
@@ -201,9 +204,10 @@ impl Recovery {
                     if is_first {
                         self.losses.on_lost();
                     }
-                    // A third try would come too late to be shown in time.
-                    if self.rtx.is_some() && self.has_room && (!is_first || self.losses.is_heavy()) {
-                        self.copy = Some(packet.clone());
+                    // Another try would take a round trip and the receiver's patience, too long for the picture.
+                    let copies = self.losses.copies(is_first);
+                    if self.rtx.is_some() && self.has_room && copies > 0 {
+                        self.copy = Some((packet.clone(), copies));
                     }
                     return Some(Resend::Packet(packet));
                 }
@@ -348,9 +352,10 @@ impl LossWatch {
         }
     }
 
-    /// Whether what is sent again is lost again so often that it goes twice at once.
-    fn is_heavy(&self) -> bool {
-        self.part().is_some_and(|part| part >= 0.03)
+    /// How many copies go with a packet that was asked for, the first time or once more.
+    fn copies(&self, is_first: bool) -> u32 {
+        let heavy = self.part().is_some_and(|part| part >= 0.02);
+        1 + u32::from(heavy || !is_first)
     }
 }
 
@@ -363,15 +368,16 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_goes_again_by_what_is_lost() {
+    fn what_goes_again_goes_as_often_as_losses_demand() {
         let mut losses = LossWatch::default();
-        assert_eq!((losses.tail_copies(), losses.is_heavy()), (1, false), "nobody knows yet");
+        let copies = |losses: &LossWatch| (losses.tail_copies(), losses.copies(true), losses.copies(false));
+        assert_eq!(copies(&losses), (1, 1, 2), "nobody knows yet");
         (0..1_000).for_each(|n| losses.on_sent(at(n)));
-        assert_eq!((losses.tail_copies(), losses.is_heavy()), (0, false));
+        assert_eq!(copies(&losses), (0, 1, 2));
         (0..10).for_each(|_| losses.on_lost());
-        assert_eq!((losses.tail_copies(), losses.is_heavy()), (1, false));
+        assert_eq!(copies(&losses), (1, 1, 2));
         (0..20).for_each(|_| losses.on_lost());
-        assert_eq!((losses.tail_copies(), losses.is_heavy()), (2, true));
+        assert_eq!(copies(&losses), (2, 2, 2));
     }
 
     #[test]

@@ -108,7 +108,8 @@ fn what_a_receiver_misses_goes_again_over_rtx_before_what_waits() {
     let payload = |packet: &[u8]| packet[RtpHeader::parse(packet).unwrap().1].to_vec();
     assert_eq!(payload(&sent[0])[..2], lost.sequence.to_be_bytes(), "the number that it had");
     assert_eq!(payload(&sent[0])[2..], payload(&first[2]));
-    assert_eq!(header(&sent[1]).ssrc, SSRC, "and then what waited");
+    assert_eq!((header(&sent[1]).ssrc, payload(&sent[1])), (RTX.ssrc, payload(&sent[0])), "with a copy");
+    assert_eq!(header(&sent[2]).ssrc, SSRC, "and then what waited");
     let numbers: Vec<_> = first
         .iter()
         .chain(&sent)
@@ -183,11 +184,11 @@ fn a_request_repeated_within_a_round_trip_is_answered_once() {
 }
 
 #[test]
-fn what_is_lost_a_second_time_goes_twice() {
+fn what_was_asked_for_brings_a_copy_and_what_was_lost_again_two() {
     let mut session = session(Some(RTX));
     session.handle_frame(at(0), &frame(FrameKind::Key, 0, 3_000));
     let lost = header(&drain_all(&mut session, 0..100)[0]).sequence;
-    for (millis, copies) in [(100, 1), (140, 2), (180, 2)] {
+    for (millis, copies) in [(100, 2), (140, 3), (180, 3)] {
         session.handle_datagram(at(millis), &nack(&[lost]));
         assert_eq!(drain_all(&mut session, millis..millis + 40).len(), copies, "{millis}");
     }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use support::{DrivenCapture, Driver, PATIENCE, Receiver, params};
 use yc_rtp::rtcp;
 use yc_sender::{
-    PacketTransport, PreparedSender, Reason, Refused, Sender, SenderConfig, SenderEvent, SenderState,
-    TransportError, TransportWaker, UdpTransport,
+    PacketTransport, PreparedSender, Protection, Reason, Refused, Sender, SenderConfig, SenderEvent,
+    SenderState, TransportError, TransportWaker, UdpTransport,
 };
 
 /// Holds all datagrams back until the flush, and then refuses those in a range.
@@ -89,7 +89,7 @@ fn start(refuses: Range<usize>) -> (Sender, Driver, Receiver, Arc<Mutex<GateStat
     let inner = UdpTransport::connect(receiver.address()).unwrap();
     let state = Arc::new(Mutex::new(GateState { refuses, left: (0, 0), refused: 0, longest_turn: 0 }));
     let gate = Gate { inner, held: Vec::new(), state: Arc::clone(&state) };
-    (prepared.start_on(params, Box::new(gate)).unwrap(), driver, receiver, state)
+    (prepared.start_on(params, Box::new(gate), Protection::PlainAnywhere).unwrap(), driver, receiver, state)
 }
 
 /// Stops the sender and holds its counts to those of the gate.
