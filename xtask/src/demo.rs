@@ -250,7 +250,7 @@ fn over_the_time(before: &Value, mut after: Value) -> Value {
 }
 
 /// Milliseconds from the capture of each frame number to its first decoded picture.
-fn latencies(captured: &[(u32, u64)], decoded: &[(u32, u64)]) -> Vec<f64> {
+pub(crate) fn latencies(captured: &[(u32, u64)], decoded: &[(u32, u64)]) -> Vec<f64> {
     let mut first_captured = HashMap::new();
     for &(number, at) in captured {
         first_captured.entry(number).or_insert(at);

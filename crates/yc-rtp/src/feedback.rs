@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use yc_media::Bitrate;
 
+use crate::TransportFeedback;
+
 /// One fact from a received RTCP packet that concerns a stream of ours.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -46,6 +48,9 @@ pub enum FeedbackEvent {
         /// The bound.
         bitrate: Bitrate,
     },
+    /// Which packets of the transport arrived, and when; it concerns every stream of it.
+    /// [draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1](https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01#section-3.1).
+    TransportFeedback(TransportFeedback),
     /// The receiver asks for its round-trip time. RRTR,
     /// [RFC 3611 §4.4](https://www.rfc-editor.org/rfc/rfc3611#section-4.4); answer with DLRR.
     ReferenceTime {

@@ -4,11 +4,12 @@
 //! format, stamped with SSRC, sequence number, timestamp, marker and header extensions. Payloads are slices
 //! of the access unit, not copies; the one copy is the one onto the wire. A
 //! [`FeedbackParser`](rtcp::FeedbackParser) turns received RTCP into [`FeedbackEvent`]s, and the stream
-//! writes the reports that answer it.
+//! writes the reports that answer it. A [`SentHistory`] keeps what left for whoever asks for it again; it
+//! goes again by an [`RtxStream`], or as it is.
 //!
 //! What it is not: there is no socket here, no clock, no thread, no source of randomness and no policy.
-//! Time, random starts and packet limits are arguments; whether a key frame is granted or the bitrate
-//! lowered is decided by whoever reads the events.
+//! Time, random starts and packet limits are arguments; whether a key frame is granted, the bitrate lowered
+//! or a lost packet worth its bytes is decided by whoever reads the events.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -78,9 +79,15 @@
 //! | BYE | [`RtpStream::write_goodbye`] | [`FeedbackEvent::Bye`] |
 //! | XR | DLRR in the report | RRTR: [`FeedbackEvent::ReferenceTime`] |
 //! | PLI, FIR | | [`FeedbackEvent::KeyframeWanted`], repeats of a FIR left out |
-//! | NACK | | [`FeedbackEvent::Nack`] |
+//! | NACK | | [`FeedbackEvent::Nack`]; what it asks for is in [`SentHistory`] |
 //! | REMB | | [`FeedbackEvent::MaxBitrate`] |
-//! | transport-cc | | counted |
+//! | transport-cc | [`TransportFeedback::append_to`], for simulated receivers | [`FeedbackEvent::TransportFeedback`] |
+//!
+//! | asked for again | goes as |
+//! | --- | --- |
+//! | RTX negotiated | [`RtxStream::write_to`]: its own SSRC, payload type and sequence numbers |
+//! | RTX not negotiated | [`RtpStream::write_again`]: the original once more, stamped anew |
+//! | nothing, but a path is to be probed | [`RtxStream::write_padding`]; without RTX there is no padding |
 //!
 //! There are no Cargo features; every platform is the same.
 #![forbid(unsafe_code)]
@@ -88,20 +95,25 @@
 mod error;
 pub mod extension;
 mod feedback;
+mod history;
 mod ntp;
 mod packet;
 pub mod packetizer;
 mod params;
 mod payload;
 pub mod rtcp;
+mod rtx;
 mod stream;
 
 pub use error::{ExtensionError, PacketizeError, ParamsError, RtcpError, RtpParseError};
 pub use extension::HeaderExtensions;
 pub use feedback::FeedbackEvent;
+pub use history::{HistoryLimits, NotSent, SentHistory};
 pub use ntp::NtpTime;
 pub use packet::{RtpHeader, RtpPacket};
 pub use packetizer::RtpPacketizer;
 pub use params::{CodecParams, ExtensionKind, RtpExtension, RtxParams, StreamParams};
 pub use payload::RtpPayload;
+pub use rtcp::{ArrivalTime, TransportFeedback};
+pub use rtx::RtxStream;
 pub use stream::{RtpStream, SentCounters};

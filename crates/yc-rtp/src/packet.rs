@@ -129,7 +129,7 @@ impl RtpPacket {
 }
 
 const VERSION_2: u8 = 2 << 6;
-const PADDING_BIT: u8 = 1 << 5;
+pub(crate) const PADDING_BIT: u8 = 1 << 5;
 const EXTENSION_BIT: u8 = 1 << 4;
 const CSRC_COUNT: u8 = 0x0f;
 const MARKER_BIT: u8 = 1 << 7;

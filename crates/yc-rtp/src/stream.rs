@@ -8,7 +8,7 @@ use crate::extension::{self, ExtensionMap, PlayoutDelay, VideoOrientation};
 use crate::rtcp::{self, DelaySinceLastRr, SenderReport};
 use crate::{
     ExtensionKind, HeaderExtensions, NtpTime, PacketizeError, ParamsError, RtpHeader, RtpPacket,
-    RtpPacketizer, RtpPayload, StreamParams, packetizer,
+    RtpPacketizer, RtpPayload, RtxStream, StreamParams, packetizer,
 };
 
 /// One outgoing RTP stream: access units in, packets with SSRC, sequence number, timestamp, marker and
@@ -67,23 +67,13 @@ impl RtpStream {
     ) -> Result<Self, ParamsError> {
         let ids = params.validate()?;
         let codec = params.codec.codec();
-        let mut common = HeaderExtensions::new();
-        if let (Some(id), Some(mid)) = (ids.id(ExtensionKind::Mid), &params.mid) {
-            set(&mut common, id, mid.as_bytes());
-        }
-        if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
-            set(&mut common, id, &[0; 3]);
-        }
-        if let Some(id) = ids.id(ExtensionKind::TransportWideCc) {
-            set(&mut common, id, &[0; 2]);
-        }
         Ok(Self {
             clock_rate: codec.clock_rate(),
+            common: common_extensions(&ids, &params),
             ids,
             packetizer: packetizer::for_codec(codec)?,
             next_sequence: first_sequence,
             timestamp_offset,
-            common,
             capture_epoch: None,
             playout_delay: None,
             orientation: None,
@@ -106,6 +96,12 @@ impl RtpStream {
     /// The sequence number of the next packet.
     pub fn next_sequence(&self) -> u16 {
         self.next_sequence
+    }
+
+    /// Takes back the numbers from `sequence` on, of packets that were dropped before they left: what is
+    /// packetized next bears them, so that a receiver sees no gap.
+    pub fn rewind(&mut self, sequence: u16) {
+        self.next_sequence = sequence;
     }
 
     /// The RTP timestamp of `at`: ticks of the stream's clock from its random start, wrapping.
@@ -132,8 +128,9 @@ impl RtpStream {
     }
 
     /// Appends the packets of `frame` to `out` in sending order, each at most `max_packet_len` bytes on the
-    /// wire with header and extensions, and answers with how many they are. The last one is marked. On an
-    /// error nothing is appended and no sequence number used.
+    /// wire with header and extensions, and when it is sent again in a negotiated retransmission stream, too;
+    /// answers with how many they are. The last one is marked. On an error nothing is appended and no
+    /// sequence number used.
     ///
     /// # Errors
     ///
@@ -158,7 +155,8 @@ impl RtpStream {
         // keeps the payloads of a frame equally long.
         let only = last_of(first);
         let last = last_of(self.common);
-        let overhead = RtpHeader::FIXED_LEN + only.wire_len();
+        let rtx = if self.params.rtx.is_some() { RtxStream::OVERHEAD } else { 0 };
+        let overhead = RtpHeader::FIXED_LEN + only.wire_len() + rtx;
 
         self.payloads.clear();
         let max_len = max_packet_len.saturating_sub(overhead);
@@ -200,16 +198,23 @@ impl RtpStream {
     /// number among all that the transport sends. Call it last before
     /// [`RtpPacket::write_to`]; the packet's length does not change.
     pub fn stamp(&self, packet: &mut RtpPacket, at: NtpTime, transport_sequence: u16) {
-        let extensions = &mut packet.header.extensions;
-        if let Some(id) = self.ids.id(ExtensionKind::AbsSendTime) {
-            set(extensions, id, &extension::abs_send_time(at));
-        }
-        if let Some(id) = self.ids.id(ExtensionKind::TransportWideCc) {
-            set(extensions, id, &extension::transport_sequence(transport_sequence));
-        }
+        stamp(&self.ids, &mut packet.header.extensions, at, transport_sequence);
     }
 
-    /// Counts a packet that has left.
+    /// Replaces what is in `out` by `packet`, one of this stream that may have left before, stamped anew as
+    /// by [`stamp`](Self::stamp): how a packet is sent again where RTX was not negotiated, the original once
+    /// more. A buffer that is used again allocates nothing.
+    pub fn write_again(&self, packet: &RtpPacket, at: NtpTime, transport_sequence: u16, out: &mut Vec<u8>) {
+        let mut header = packet.header;
+        stamp(&self.ids, &mut header.extensions, at, transport_sequence);
+        out.clear();
+        out.reserve(packet.wire_len());
+        header.append_to(out);
+        packet.payload.append_to(out);
+    }
+
+    /// Counts a packet that has left, be it for the first time or again
+    /// ([RFC 3550 §6.4.1](https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1)).
     pub fn on_sent(&mut self, packet: &RtpPacket) {
         self.sent.packets = self.sent.packets.wrapping_add(1);
         self.sent.payload_octets = self.sent.payload_octets.wrapping_add(packet.payload.len() as u32);
@@ -278,6 +283,36 @@ impl fmt::Debug for RtpStream {
             .field("next_sequence", &self.next_sequence)
             .field("sent", &self.sent)
             .finish_non_exhaustive()
+    }
+}
+
+/// What stands on every packet of a stream, with room for what is stamped at sending.
+pub(crate) fn common_extensions(ids: &ExtensionMap, params: &StreamParams) -> HeaderExtensions {
+    let mut common = HeaderExtensions::new();
+    if let (Some(id), Some(mid)) = (ids.id(ExtensionKind::Mid), &params.mid) {
+        set(&mut common, id, mid.as_bytes());
+    }
+    if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
+        set(&mut common, id, &[0; 3]);
+    }
+    if let Some(id) = ids.id(ExtensionKind::TransportWideCc) {
+        set(&mut common, id, &[0; 2]);
+    }
+    common
+}
+
+/// Stamps what is known only at sending.
+pub(crate) fn stamp(
+    ids: &ExtensionMap,
+    extensions: &mut HeaderExtensions,
+    at: NtpTime,
+    transport_sequence: u16,
+) {
+    if let Some(id) = ids.id(ExtensionKind::AbsSendTime) {
+        set(extensions, id, &extension::abs_send_time(at));
+    }
+    if let Some(id) = ids.id(ExtensionKind::TransportWideCc) {
+        set(extensions, id, &extension::transport_sequence(transport_sequence));
     }
 }
 

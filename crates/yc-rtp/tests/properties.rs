@@ -17,7 +17,8 @@ use yc_media::CaptureTime;
 use yc_rtp::extension::{ExtensionMap, PlayoutDelay, VideoOrientation};
 use yc_rtp::rtcp::{FeedbackParser, is_rtcp};
 use yc_rtp::{
-    ExtensionKind, FeedbackEvent, HeaderExtensions, NtpTime, RtpHeader, RtpPacket, RtpStream, StreamParams,
+    ArrivalTime, ExtensionKind, FeedbackEvent, HeaderExtensions, NtpTime, RtpHeader, RtpPacket, RtpStream,
+    StreamParams, TransportFeedback,
 };
 
 proptest! {
@@ -155,6 +156,63 @@ proptest! {
         prop_assert!(agreed.iter().all(|extension| map.id(extension.kind) == Some(extension.id)));
     }
 
+    #[test]
+    fn transport_feedback_is_read_as_it_was_written(
+        base_sequence: u16,
+        count: u8,
+        first: u32,
+        runs in vec(any_run(), 1..12),
+    ) {
+        let mut ticks = first;
+        let mut arrivals = Vec::new();
+        for (len, delta) in runs {
+            arrivals.extend((0..len).map(|_| delta.map(|delta| {
+                ticks = ticks.wrapping_add_signed(delta);
+                ArrivalTime::from_ticks(ticks)
+            })));
+        }
+        // In as many packets as it takes; each is its own datagram.
+        let mut rest = &arrivals[..];
+        let mut sequence = base_sequence;
+        while !rest.is_empty() {
+            let written = TransportFeedback::new(sequence, count, rest.to_vec());
+            let mut datagram = Vec::new();
+            let told = written.append_to(9, support::SSRC, &mut datagram);
+            prop_assert!(told > 0 && datagram.len() <= 1_200 && datagram.len().is_multiple_of(4));
+            let mut events = Vec::new();
+            let mut parser = FeedbackParser::new([&own()]);
+            parser.parse(NtpTime::default(), &datagram, &mut |event| events.push(event))?;
+            let expected = TransportFeedback::new(sequence, count, rest[..told].to_vec());
+            prop_assert_eq!(events, [FeedbackEvent::TransportFeedback(expected)]);
+            rest = &rest[told..];
+            sequence = sequence.wrapping_add(told as u16);
+        }
+    }
+
+    /// Bodies that begin like feedback and go on anyhow.
+    #[test]
+    fn any_chunks_are_feedback_or_malformed(
+        count in prop_oneof![0u16..40, any::<u16>()],
+        chunks in vec(any::<u8>(), 0..64),
+    ) {
+        let fixed = [&[0, 0, 0, 9, 0, 0, 0, 1, 0xff, 0xf0][..], &count.to_be_bytes(), &[0xff, 0xff, 0xff, 0]];
+        let mut body = fixed.concat();
+        body.extend(chunks);
+        body.resize(body.len().next_multiple_of(4), 0);
+        let datagram = [&[0x8f, 205, 0, (body.len() / 4) as u8][..], &body].concat();
+        let mut parser = FeedbackParser::new([&own()]);
+        let mut told = None;
+        parser.parse(NtpTime::default(), &datagram, &mut |event| {
+            let FeedbackEvent::TransportFeedback(feedback) = event else { panic!("{event:?}") };
+            told = Some((feedback.arrivals.len(), feedback.arrivals.capacity(), feedback.packets().count()));
+        })?;
+        let counts = parser.counts();
+        prop_assert_eq!((counts.transport_cc, counts.malformed), (1, u64::from(told.is_none())));
+        let expected = usize::from(count).min(TransportFeedback::MAX_PACKETS);
+        prop_assert!(told.is_none_or(|told| told == (expected, expected, expected)));
+        prop_assert!(told.is_none() || counts.statuses_refused == u64::from(count) - expected as u64);
+    }
+
     /// Mutated feedback: no panic, and no more told of than a datagram may.
     #[test]
     fn hostile_feedback_is_harmless(
@@ -169,14 +227,14 @@ proptest! {
         }
         datagram.truncate(datagram.len().min(cut.max(4)));
         let mut parser = FeedbackParser::new([&own()]);
-        let mut lost = 0;
-        let mut on_event = |event| {
-            if let FeedbackEvent::Nack { sequences, .. } = event {
-                lost += sequences.len();
-            }
+        let (mut lost, mut told) = (0, 0);
+        let mut on_event = |event| match event {
+            FeedbackEvent::Nack { sequences, .. } => lost += sequences.len(),
+            FeedbackEvent::TransportFeedback(feedback) => told += feedback.arrivals.len(),
+            _ => {}
         };
         let read = parser.parse(NtpTime::from_bits(now), &datagram, &mut on_event);
-        prop_assert!(lost <= 1_024);
+        prop_assert!(lost <= 1_024 && told <= TransportFeedback::MAX_PACKETS);
         prop_assert_eq!(parser.counts().refused_datagrams, u64::from(read.is_err()));
         prop_assert!(read.is_err() || is_rtcp(&datagram));
     }
@@ -215,7 +273,18 @@ fn the_feedback_that_is_mutated_is_right_to_begin_with() {
     let mut events = 0;
     parser.parse(NtpTime::default(), &support_compound(), &mut |_| events += 1).unwrap();
     let counts = parser.counts();
-    assert_eq!((events, counts.packets, counts.malformed, counts.foreign), (8, 10, 0, 0));
+    assert_eq!((events, counts.packets, counts.malformed, counts.foreign), (9, 10, 0, 0));
+}
+
+/// Packets one after the other that were all lost, or arrived so many ticks behind the one before.
+fn any_run() -> impl Strategy<Value = (usize, Option<i32>)> {
+    let delta = prop_oneof![
+        3 => (0i32..256).prop_map(Some),
+        2 => (-600i32..600).prop_map(Some),
+        1 => (-40_000i32..40_000).prop_map(Some),
+        3 => Just(None),
+    ];
+    (prop_oneof![8 => 1usize..4, 3 => 4usize..40, 1 => 40usize..9_000], delta)
 }
 
 fn any_header() -> impl Strategy<Value = RtpHeader> {

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use support::{SSRC, params};
 use webrtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+use webrtc_rtcp::transport_feedbacks::transport_layer_cc::{
+    PacketStatusChunk, RecvDelta, RunLengthChunk, StatusChunkTypeTcc, StatusVectorChunk, SymbolSizeTypeTcc,
+    SymbolTypeTcc, TransportLayerCc,
+};
 use webrtc_rtcp::transport_feedbacks::transport_layer_nack::{
     TransportLayerNack, nack_pairs_from_sequence_numbers,
 };
 use yc_media::Bitrate;
 use yc_rtp::rtcp::{DelaySinceLastRr, FeedbackCounts, FeedbackParser};
-use yc_rtp::{FeedbackEvent, NtpTime, RtcpError, RtxParams};
+use yc_rtp::{ArrivalTime, FeedbackEvent, NtpTime, RtcpError, RtxParams, TransportFeedback};
 
 const RTX: u32 = 0x0000_0abc;
 /// The example of RFC 3550, figure 2.
@@ -214,15 +218,97 @@ fn what_is_about_other_streams_is_left_out_and_counted() {
 }
 
 #[test]
-fn transport_cc_feedback_is_accepted_and_counted() {
-    let feedback =
-        [0x8f, 205, 0, 5, 0, 0, 0, 9, 0x12, 0x34, 0x56, 0x78, 0, 1, 0, 2, 0, 0, 1, 0, 0x20, 2, 4, 8];
-    check_left_out(&feedback, |counts| [counts.transport_cc, 1]);
-    check_left_out(&feedback, |counts| [counts.unknown + counts.malformed, 0]);
-    // 65,535 packets announced in runs: never turned into a list of them.
-    let mut bomb = vec![0x8f, 205, 0, 8, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
-    bomb.extend([0x3f, 0xff].repeat(8));
+fn transport_cc_feedback_tells_when_packets_arrived() {
+    let at = |ticks| Some(ArrivalTime::from_ticks(ticks));
+    let mut feedback =
+        [0x8f, 205, 0, 5, 0, 0, 0, 9, 0x12, 0x34, 0x56, 0x78, 0, 1, 0, 2, 0, 0, 1, 3, 0x20, 2, 4, 8];
+    let expected = FeedbackEvent::TransportFeedback(TransportFeedback::new(1, 3, vec![at(260), at(268)]));
+    check(&feedback, std::slice::from_ref(&expected));
+
+    // It is about the transport: the stream it names may be anybody's.
+    feedback[8..12].fill(0);
+    let mut parser = parser();
+    assert_eq!(read(&mut parser, &feedback), [expected]);
+    assert_eq!((parser.counts().transport_cc, parser.counts().foreign), (1, 0));
+
+    feedback[20] = 0x40; // deltas of two bytes
+    check_left_out(&feedback, |counts| [counts.malformed, 1]);
+}
+
+#[test]
+fn transport_cc_feedback_is_bounded_by_the_datagram() {
+    // 65,535 packets received, announced in runs without a delta.
+    let mut bomb = vec![0x8f, 205, 0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+    bomb.extend([0x3f, 0xff].repeat(10));
+    check_left_out(&bomb, |counts| [counts.malformed, 1]);
     check_left_out(&bomb, |counts| [counts.transport_cc, 1]);
+
+    // As many lost, twice: what one datagram tells of is bounded, what it announces is counted.
+    for byte in bomb[20..].iter_mut().step_by(2) {
+        *byte = 0x1f;
+    }
+    let mut parser = parser();
+    let events = read(&mut parser, &bomb.repeat(2));
+    let expected = TransportFeedback::new(0, 0, vec![None; TransportFeedback::MAX_PACKETS]);
+    assert_eq!(events, [FeedbackEvent::TransportFeedback(expected)]);
+    assert_eq!((parser.counts().statuses_refused, parser.counts().malformed), (2 * 65_535 - 8_192, 0));
+}
+
+#[test]
+fn transport_cc_feedback_of_others_is_read() {
+    // Eight packets over two chunks, as webrtc-rs writes them: padded by single bytes.
+    let delta = |delta, type_tcc_packet| RecvDelta { delta, type_tcc_packet };
+    let theirs = TransportLayerCc {
+        sender_ssrc: 9,
+        media_ssrc: SSRC,
+        base_sequence_number: 0xffff,
+        packet_status_count: 8,
+        reference_time: 1,
+        fb_pkt_count: 200,
+        packet_chunks: vec![
+            PacketStatusChunk::RunLengthChunk(RunLengthChunk {
+                type_tcc: StatusChunkTypeTcc::RunLengthChunk,
+                packet_status_symbol: SymbolTypeTcc::PacketReceivedSmallDelta,
+                run_length: 3,
+            }),
+            PacketStatusChunk::StatusVectorChunk(StatusVectorChunk {
+                type_tcc: StatusChunkTypeTcc::StatusVectorChunk,
+                symbol_size: SymbolSizeTypeTcc::TwoBit,
+                symbol_list: vec![
+                    SymbolTypeTcc::PacketNotReceived,
+                    SymbolTypeTcc::PacketReceivedLargeDelta,
+                    SymbolTypeTcc::PacketReceivedLargeDelta,
+                    SymbolTypeTcc::PacketReceivedSmallDelta,
+                    SymbolTypeTcc::PacketReceivedSmallDelta,
+                ],
+            }),
+        ],
+        recv_deltas: vec![
+            delta(0, SymbolTypeTcc::PacketReceivedSmallDelta),
+            delta(63_750, SymbolTypeTcc::PacketReceivedSmallDelta),
+            delta(250, SymbolTypeTcc::PacketReceivedSmallDelta),
+            delta(8_191_750, SymbolTypeTcc::PacketReceivedLargeDelta),
+            delta(-500, SymbolTypeTcc::PacketReceivedLargeDelta),
+            delta(1_000, SymbolTypeTcc::PacketReceivedSmallDelta),
+            delta(250, SymbolTypeTcc::PacketReceivedSmallDelta),
+        ],
+    };
+    let datagram = webrtc_rtcp::packet::marshal(&[Box::new(theirs)]).unwrap();
+    assert_eq!(datagram[0] & 0x20, 0x20, "padded");
+    let at = |ticks| Some(ArrivalTime::from_ticks(ticks));
+    let arrivals = vec![at(256), at(511), at(512), None, at(33_279), at(33_277), at(33_281), at(33_282)];
+    let feedback = TransportFeedback::new(0xffff, 200, arrivals);
+    check(&datagram, &[FeedbackEvent::TransportFeedback(feedback.clone())]);
+
+    // And the other way round.
+    let mut ours = Vec::new();
+    assert_eq!(feedback.append_to(9, SSRC, &mut ours), 8);
+    let parsed = webrtc_rtcp::packet::unmarshal(&mut ours.as_slice()).unwrap();
+    let parsed = parsed[0].as_any().downcast_ref::<TransportLayerCc>().unwrap();
+    let deltas: Vec<i64> = parsed.recv_deltas.iter().map(|delta| delta.delta).collect();
+    assert_eq!(deltas, [0, 63_750, 250, 8_191_750, -500, 1_000, 250]);
+    assert_eq!((parsed.base_sequence_number, parsed.packet_status_count), (0xffff, 8));
+    assert_eq!((parsed.reference_time, parsed.fb_pkt_count), (1, 200));
 }
 
 #[test]

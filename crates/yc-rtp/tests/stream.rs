@@ -84,6 +84,46 @@ fn what_was_not_negotiated_is_not_sent() {
 }
 
 #[test]
+fn each_extension_stands_alone_under_the_id_agreed_on() {
+    let captured = [0, 0, 0, 0, 0x19, 0x99, 0x99, 0x99];
+    for (kind, value) in [
+        (ExtensionKind::Mid, &b"0"[..]),
+        (ExtensionKind::AbsSendTime, &[0, 0, 1]),
+        (ExtensionKind::TransportWideCc, &[0, 9]),
+        (ExtensionKind::AbsCaptureTime, &captured),
+        (ExtensionKind::PlayoutDelay, &[0, 0, 0]),
+        (ExtensionKind::VideoOrientation, &[2]),
+    ] {
+        for id in [1, 14] {
+            let mut params = params();
+            params.mid = Some("0".into());
+            params.extensions = vec![RtpExtension { kind, id }];
+            let mut stream = RtpStream::new(params, 0, 0).unwrap();
+            stream.set_capture_epoch(Some(NtpTime::default()));
+            stream.set_playout_delay(Some(PlayoutDelay::NONE));
+            stream.set_orientation(Some(VideoOrientation::Clockwise180));
+            let mut packets = Vec::new();
+            stream.packetize(&frame().sps().pps().idr(20).build(), 1_200, &mut packets).unwrap();
+            stream.stamp(&mut packets[0], NtpTime::from_bits(0x4000), 9);
+            let found: Vec<_> = packets[0].header.extensions.iter().collect();
+            assert_eq!(found, [(id, value)], "{kind}");
+
+            // What was agreed on and is not set says nothing; the mid and the stamps always stand.
+            stream.set_capture_epoch(None);
+            stream.set_playout_delay(None);
+            stream.set_orientation(None);
+            packets.clear();
+            stream.packetize(&frame().sps().pps().idr(20).build(), 1_200, &mut packets).unwrap();
+            let stands = matches!(
+                kind,
+                ExtensionKind::Mid | ExtensionKind::AbsSendTime | ExtensionKind::TransportWideCc
+            );
+            assert_eq!(!packets[0].header.extensions.is_empty(), stands, "{kind}");
+        }
+    }
+}
+
+#[test]
 fn parameters_that_cannot_be_sent_with_are_refused() {
     let mut bad = params();
     bad.payload_type = 72;

@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 mod backends;
+pub mod bandwidth;
 mod cadence;
 mod circuit_breaker;
 mod config;
@@ -57,6 +58,7 @@ mod lifecycle;
 mod lifecycle_tests;
 mod metrics;
 mod mirror;
+mod outbox;
 mod pacer;
 pub mod pipeline;
 mod protection;
@@ -65,6 +67,7 @@ mod queue;
 mod queue_tests;
 mod rate_control;
 mod reason;
+mod recovery;
 mod retreat;
 mod session;
 mod silence;
@@ -89,12 +92,13 @@ pub use pipeline::{PreparedSender, Sender, StopHandle};
 pub use protection::Protection;
 pub use queue::{FrameQueue, Taken};
 pub use reason::{Reason, ReasonStage};
+pub use recovery::RecoveryCounters;
 pub use session::{Goal, SenderSession, SessionAction, SessionSeeds, Transmit};
 pub use srtp::{
     SrtpError, SrtpErrorKind, SrtpKeys, SrtpMasterKey, SrtpRejections, SrtpStatus, SrtpSuite, SrtpTransport,
 };
 pub use status::{
     DropCounters, FallbackStatus, FeedbackCounters, KeyframeCounters, LifecycleCounters, LimitedBy,
-    ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
+    NetworkStatus, ProducerState, SenderState, SenderStatus, StartupTimes, TransportState,
 };
 pub use transport::{PacketTransport, Refused, TransportError, TransportWaker, UdpTransport};

@@ -5,18 +5,22 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use yc_media::{Bitrate, CaptureTime, EncodedFrame, RateTarget};
+use yc_rtp::extension::PlayoutDelay;
 use yc_rtp::rtcp::{self, DelaySinceLastRr, FeedbackParser};
-use yc_rtp::{FeedbackEvent, NtpTime, ParamsError, RtpPacket, RtpStream, StreamParams};
+use yc_rtp::{ExtensionKind, FeedbackEvent, NtpTime, ParamsError, RtpStream, StreamParams};
 
+use crate::bandwidth::BandwidthEstimator;
 use crate::circuit_breaker::{CircuitBreaker, Path};
 use crate::degradation::{Ladder, LevelChange, PressureSample};
 use crate::keyframe::KeyframePolicy;
 use crate::metrics::{SendStats, SentTimes};
+use crate::outbox::{Dropped, FrameTimes, Outbox};
 use crate::pacer::Pacer;
 use crate::rate_control::RateControl;
+use crate::recovery::{Recovery, Resend};
 use crate::{
-    DegradationStatus, FeedbackCounters, KeyframeCause, PressureCause, SenderConfig, SenderError,
-    SenderErrorKind,
+    DegradationStatus, FeedbackCounters, KeyframeCause, NetworkStatus, PressureCause, SenderConfig,
+    SenderError, SenderErrorKind,
 };
 
 /// What differs from session to session: random numbers, and how the capture clock stands to the time of day.
@@ -25,6 +29,8 @@ use crate::{
 pub struct SessionSeeds {
     /// Sequence number of the first packet.
     pub first_sequence: u16,
+    /// Sequence number of the first packet sent again, where those are a stream of their own (RTX).
+    pub first_rtx_sequence: u16,
     /// RTP timestamp of the capture clock's epoch.
     pub timestamp_offset: u32,
     /// An instant of the capture clock…
@@ -41,7 +47,9 @@ impl SessionSeeds {
         anchor: CaptureTime,
         anchor_unix: Duration,
     ) -> Self {
-        Self { first_sequence, timestamp_offset, anchor, anchor_unix }
+        // Random as well: made of two random numbers, and told apart from the first.
+        let first_rtx_sequence = first_sequence.wrapping_mul(0x6d2b).wrapping_add(timestamp_offset as u16);
+        Self { first_sequence, first_rtx_sequence, timestamp_offset, anchor, anchor_unix }
     }
 
     /// Random numbers from the OS, the first sequence number below 2^15, and `anchor` of the capture clock at `anchor_unix`.
@@ -114,8 +122,22 @@ pub enum Transmit {
 /// 360 divided by the session's kilobits per second, in seconds: less than this from 360 kbit/s on.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Packets worth more than this many times the configured backlog are not queued: the frame is dropped whole.
+/// When what waits is worth more than this many times the configured backlog, it is too late: it is dropped.
 const BACKLOG_LIMIT: u32 = 4;
+
+/// The part of what may leave that is for what was asked for again while media waits: nearly all of it, because
+/// nothing that comes later can be shown without it…
+const RESENDS: f64 = 0.9;
+/// …but before the first word of the network: most of a key frame may be lost because it leaves too fast, and what
+/// follows at once would be lost as well.
+const UNHEARD_RESENDS: f64 = 0.04;
+
+/// How long nothing more is encoded after the first frame, until there is word of the network. mediasoup tells of it
+/// each 100 ms.
+const WAIT_FOR_WORD: Duration = Duration::from_millis(400);
+
+/// A change of the bitrate by less than this part is not worth telling the encoder.
+const RATE_STEP: u32 = 32;
 
 /// One RTP stream to one receiver: packetizes, paces, reports, listens.
 #[derive(Debug)]
@@ -130,31 +152,23 @@ pub struct SenderSession {
     /// What the encoding side was told last.
     goal: Goal,
     breaker: CircuitBreaker,
-    /// Frames whose packets wait, in the order of the queue.
-    frames: VecDeque<FrameTimes>,
+    outbox: Outbox,
+    recovery: Recovery,
     /// Frames that left since the status was told.
     sent: Vec<SentTimes>,
     max_packet_len: usize,
     max_backlog: Duration,
-    queue: VecDeque<RtpPacket>,
     /// Answers to receivers' reference times, reused from report to report.
     delays: Vec<DelaySinceLastRr>,
-    transport_sequence: u16,
     actions: VecDeque<SessionAction>,
     next_report: Option<CaptureTime>,
+    /// Until when nothing more is to be encoded for want of word of the network.
+    word_by: Option<CaptureTime>,
     /// A frame was dropped: what depends on it is dropped too, until a key frame comes.
     broken: bool,
     /// The OS refused packets, and none has left since.
     lost: bool,
     counters: Counters,
-}
-
-/// Where the time of one frame went, so far.
-#[derive(Debug, Clone, Copy)]
-struct FrameTimes {
-    captured_at: CaptureTime,
-    encoded_at: CaptureTime,
-    queued_at: CaptureTime,
 }
 
 #[derive(Debug, Default)]
@@ -180,34 +194,48 @@ impl SenderSession {
         params: StreamParams,
         seeds: SessionSeeds,
     ) -> Result<Self, ParamsError> {
-        let rate = RateControl::new(config);
-        let target = rate.target();
         let feedback = FeedbackParser::new([&params]);
+        let recovery = Recovery::new(&params, seeds.first_rtx_sequence);
         let mut stream = RtpStream::new(params, seeds.first_sequence, seeds.timestamp_offset)?;
         stream.set_capture_epoch(Some(seeds.ntp(CaptureTime::default())));
-        Ok(Self {
+        // A shared screen is worked with: show each picture at once.
+        stream.set_playout_delay(Some(PlayoutDelay::NONE));
+        let rate = RateControl::new(config, stream.extension_id(ExtensionKind::TransportWideCc).is_some());
+        let target = rate.target();
+        let pacer = Pacer::new(config.pacing, target.bitrate);
+        let mut session = Self {
             stream,
             seeds,
             feedback,
-            pacer: Pacer::new(config.pacing, target.bitrate),
+            pacer,
             keyframes: KeyframePolicy::new(config.keyframes),
             rate,
             ladder: Ladder::new(&config.degradation, target),
             goal: Goal::new(target, None),
             breaker: CircuitBreaker::new(config.failures.rtcp_timeout),
-            frames: VecDeque::with_capacity(64),
+            outbox: Outbox::new(),
+            recovery,
             sent: Vec::with_capacity(64),
             max_packet_len: config.max_packet_len,
             max_backlog: config.pacing.max_backlog,
-            queue: VecDeque::with_capacity(1_024),
             delays: Vec::new(),
-            transport_sequence: 0,
             actions: VecDeque::with_capacity(4),
             next_report: None,
+            word_by: None,
             broken: false,
             lost: false,
             counters: Counters::default(),
-        })
+        };
+        session.budget_resends(seeds.anchor);
+        Ok(session)
+    }
+
+    /// Estimates what the network takes by `estimator` instead of by [`GccEstimator`](crate::bandwidth::GccEstimator). Of use
+    /// before the first packet, and only where transport-wide feedback was agreed on.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: Box<dyn BandwidthEstimator>) -> Self {
+        self.rate.set_estimator(estimator);
+        self
     }
 
     /// What the encoder should aim at now.
@@ -224,28 +252,54 @@ impl SenderSession {
     pub(crate) fn handle_encoded(&mut self, now: CaptureTime, frame: &EncodedFrame, encoded_at: CaptureTime) {
         if frame.is_key() {
             self.keyframes.on_keyframe(now, frame.data.len());
-        }
-        let too_late = self.pacer.backlog() > self.max_backlog * BACKLOG_LIMIT;
-        if too_late || (self.broken && !frame.is_key()) {
+            // It stands for itself: what waits before it would only make it late.
+            let dropped = self.outbox.drop_superseded();
+            self.on_dropped(&dropped);
+        } else if self.broken || self.is_late() {
             return self.drop_frame();
         }
-        let queued = self.queue.len();
-        if let Err(error) = self.stream.packetize(frame, self.max_packet_len, &mut self.queue) {
-            tracing::warn!(%error, "a frame could not be packetized");
-            return self.drop_frame();
+        let times = FrameTimes { captured_at: frame.captured_at, encoded_at, queued_at: now };
+        let first = self.stream.next_sequence();
+        let Self { outbox, stream, max_packet_len, .. } = self;
+        match outbox.queue(times, frame.is_key(), |packets| stream.packetize(frame, *max_packet_len, packets))
+        {
+            Ok(bytes) => self.pacer.on_queued(bytes),
+            Err(error) => {
+                tracing::warn!(%error, "a frame could not be packetized");
+                return self.drop_frame();
+            }
         }
         self.broken = false;
-        for packet in self.queue.range(queued..) {
-            self.pacer.on_queued(packet.wire_len());
+        if frame.is_key() {
+            self.recovery.on_keyframe(first);
         }
-        self.frames.push_back(FrameTimes { captured_at: frame.captured_at, encoded_at, queued_at: now });
+    }
+
+    /// Whether what waits is worth nothing any more by the time that it would leave.
+    fn is_late(&self) -> bool {
+        self.pacer.backlog() > self.max_backlog * BACKLOG_LIMIT
     }
 
     fn drop_frame(&mut self) {
         self.counters.dropped_frames += 1;
+        self.on_broken();
+    }
+
+    /// What comes next refers to what was dropped.
+    fn on_broken(&mut self) {
         if !self.broken {
             self.broken = true;
             self.keyframes.on_request(KeyframeCause::Lost);
+        }
+    }
+
+    /// Frames were dropped of which nothing had left.
+    fn on_dropped(&mut self, dropped: &Dropped) {
+        self.pacer.on_dropped(dropped.bytes);
+        self.counters.dropped_frames += dropped.frames;
+        // Their numbers go to what comes next: a gap would be taken for a loss.
+        if let Some(sequence) = dropped.first_sequence {
+            self.stream.rewind(sequence);
         }
     }
 
@@ -257,12 +311,13 @@ impl SenderSession {
         }
         self.counters.feedback.rtcp_received += 1;
         let ntp = self.seeds.ntp(now);
-        let Self { feedback, counters, keyframes, rate, breaker, .. } = self;
+        let Self { stream, feedback, counters, keyframes, rate, recovery, breaker, .. } = self;
+        let ours = stream.params().ssrc;
+        let counters = &mut counters.feedback;
         // A datagram that is refused is counted by the parser.
         let _ = feedback.parse(ntp, datagram, &mut |event| {
             breaker.on_report();
-            rate.on_feedback(&event);
-            let counters = &mut counters.feedback;
+            rate.on_feedback(now, &event);
             match event {
                 FeedbackEvent::KeyframeWanted { fir: false, .. } => {
                     counters.plis += 1;
@@ -272,12 +327,17 @@ impl SenderSession {
                     counters.firs += 1;
                     keyframes.on_request(KeyframeCause::Fir);
                 }
-                FeedbackEvent::Nack { sequences, .. } => counters.nacked_packets += sequences.len() as u64,
-                FeedbackEvent::ReceiverReport { fraction_lost, rtt, .. } => {
+                FeedbackEvent::Nack { ssrc, sequences } if ssrc == ours => {
+                    counters.nacked_packets += sequences.len() as u64;
+                    recovery.on_nack(&sequences);
+                }
+                FeedbackEvent::ReceiverReport { ssrc, fraction_lost, rtt, .. } if ssrc == ours => {
                     counters.receiver_reports += 1;
                     counters.fraction_lost = fraction_lost;
                     if let Some(rtt) = rtt {
                         counters.rtt_ms = Some(rtt.as_secs_f32() * 1_000.0);
+                        rate.on_round_trip(now, rtt);
+                        recovery.on_round_trip(rtt);
                     }
                 }
                 FeedbackEvent::MaxBitrate { bitrate, .. } => {
@@ -286,7 +346,8 @@ impl SenderSession {
                 _ => {}
             }
         });
-        self.aim();
+        self.word_by = self.word_by.filter(|_| self.rate.is_unheard());
+        self.aim(now);
     }
 
     /// Takes in how the stages keep up.
@@ -294,14 +355,14 @@ impl SenderSession {
         if let Some(change) = self.ladder.on_sample(now, sample) {
             self.actions.push_back(SessionAction::Degrade(change));
         }
-        self.aim();
+        self.aim(now);
     }
 
     /// Goes one step down the degradation ladder at once. Answers whether there was one.
     pub(crate) fn force_down(&mut self, now: CaptureTime) -> bool {
         let Some(change) = self.ladder.force_down(now, PressureCause::Overload) else { return false };
         self.actions.push_back(SessionAction::Degrade(change));
-        self.aim();
+        self.aim(now);
         true
     }
 
@@ -315,20 +376,54 @@ impl SenderSession {
         self.rate.available()
     }
 
+    /// What is known of the network.
+    pub(crate) fn network(&self) -> NetworkStatus {
+        let estimate = self.rate.estimate();
+        let unbelieved = self.rate.unbelieved();
+        NetworkStatus {
+            available_kbps: self.available().map(Bitrate::as_kbps),
+            pacing_kbps: self.pacer.rate().as_kbps(),
+            loss: estimate.map_or(0.0, |estimate| estimate.loss),
+            usage: estimate.map(|estimate| estimate.usage),
+            application_limited: estimate.is_some_and(|estimate| estimate.application_limited),
+            feedback_refused: unbelieved.unknown + unbelieved.late + unbelieved.implausible,
+        }
+    }
+
     /// What is known of the way to the receiver.
     pub(crate) fn path(&self) -> Path {
         self.breaker.path()
     }
 
-    /// Tells the encoding side, if what it shall aim at changed.
-    fn aim(&mut self) {
-        let shaped = self.ladder.shape(self.rate.target());
+    /// Tells the encoding side, if what it shall aim at changed, and the pacer how fast it may be.
+    fn aim(&mut self, now: CaptureTime) {
+        let network = self.rate.target();
+        let shaped = self.ladder.shape(network);
         let goal = Goal::new(shaped.target, shaped.cap);
-        if goal != self.goal {
+        match self.rate.estimate() {
+            Some(estimate) => self.pacer.set_measured(estimate.bitrate),
+            None => self.pacer.set_unmeasured(goal.target.bitrate),
+        }
+        self.budget_resends(now);
+        if self.is_worth_telling(&goal) {
             self.goal = goal;
-            self.pacer.set_target(goal.target.bitrate);
             self.actions.push_back(SessionAction::Aim(goal));
         }
+    }
+
+    /// Says how much of what leaves may be what was asked for again.
+    fn budget_resends(&mut self, now: CaptureTime) {
+        let share = if self.rate.is_unheard() { UNHEARD_RESENDS } else { RESENDS };
+        let bps = f64::from(self.pacer.rate().as_bps()) * share;
+        self.recovery.set_budget(now, Bitrate::bps(bps as u32), !self.rate.is_limited());
+    }
+
+    fn is_worth_telling(&self, goal: &Goal) -> bool {
+        let (new, old) = (goal.target.bitrate.as_bps(), self.goal.target.bitrate.as_bps());
+        let as_before =
+            Goal { target: RateTarget { bitrate: self.goal.target.bitrate, ..goal.target }, ..*goal };
+        // The estimate moves with each feedback, ten times a second and more.
+        new.abs_diff(old) >= old / RATE_STEP || as_before != self.goal
     }
 
     /// Asks for a key frame, under the same bounds as a receiver's request.
@@ -338,6 +433,30 @@ impl SenderSession {
 
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: CaptureTime) {
+        if self.rate.poll_timeout().is_some_and(|at| at <= now) {
+            self.rate.handle_timeout(now);
+            self.aim(now);
+        }
+        self.pacer.handle_timeout(now);
+        self.word_by = self.word_by.filter(|at| *at > now);
+        // Nothing is learnt from a probe that leaves before it is known how the first packets fared.
+        if self.rate.estimate().is_some()
+            && self.pacer.probing().is_none()
+            && let Some(cluster) = self.rate.poll_probe()
+        {
+            self.pacer.begin_probe(now, cluster);
+        }
+        // The network may take less all of a sudden: what waits then takes longer than it is worth.
+        if self.is_late() {
+            let dropped = self.outbox.drop_late();
+            self.on_dropped(&dropped);
+            if dropped.frames > 0 {
+                self.on_broken();
+            }
+        }
+        if self.recovery.take_keyframe_needed() {
+            self.keyframes.on_request(KeyframeCause::Lost);
+        }
         if let Some(cause) = self.keyframes.poll(now, self.goal.target.bitrate) {
             self.actions.push_back(SessionAction::MakeKeyframe(cause));
         }
@@ -358,23 +477,43 @@ impl SenderSession {
             let ntp = self.seeds.ntp(now);
             self.feedback.take_delays(ntp, &mut self.delays);
             self.stream.write_report(ntp, now, &self.delays, datagram);
+            self.recovery.append_report(ntp, self.stream.timestamp(now), datagram);
             return Some(Transmit::Control);
         }
         if self.pacer.next_at() > now {
             return None;
         }
-        let mut packet = self.queue.pop_front()?;
-        self.stream.stamp(&mut packet, self.seeds.ntp(now), self.transport_sequence);
-        self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        packet.write_to(datagram);
-        self.pacer.on_sent(now, datagram.len());
-        self.stream.on_sent(&packet);
-        // The first packet brings the first report, so that a receiver knows the clock from the start.
-        self.next_report.get_or_insert(now);
-        if !packet.header.marker {
+        // What a receiver waits for goes before what it does not know of yet.
+        if let Some(resend) = self.recovery.next_asked(now) {
+            self.write_resend(now, &resend, datagram);
             return Some(Transmit::Packet);
         }
-        if let Some(times) = self.frames.pop_front() {
+        let Some((mut packet, ended)) = self.outbox.next() else {
+            if let Some(resend) = self.recovery.next_tail(now) {
+                self.write_resend(now, &resend, datagram);
+                return Some(Transmit::Packet);
+            }
+            self.pacer.probing()?;
+            let Some(resend) = self.recovery.next_probing(now) else {
+                self.pacer.end_probe();
+                return None;
+            };
+            self.write_resend(now, &resend, datagram);
+            return Some(Transmit::Packet);
+        };
+        let sequence = self.rate.on_sent(now, packet.wire_len(), self.pacer.probing());
+        self.stream.stamp(&mut packet, self.seeds.ntp(now), sequence);
+        packet.write_to(datagram);
+        self.pacer.on_sent(now, datagram.len(), true);
+        self.stream.on_sent(&packet);
+        // The first packet brings the first report, so that a receiver knows the clock from the start.
+        if self.next_report.is_none() {
+            self.next_report = Some(now);
+            self.word_by = self.rate.is_unheard().then(|| now + WAIT_FOR_WORD);
+        }
+        let marker = packet.header.marker;
+        self.recovery.on_sent(now, packet);
+        if let Some(times) = ended {
             // One that the OS then refuses was sent too late to matter for the times of the others.
             self.sent.push(SentTimes {
                 packetize: times.queued_at.saturating_since(times.encoded_at),
@@ -382,7 +521,15 @@ impl SenderSession {
                 total: now.saturating_since(times.captured_at),
             });
         }
-        Some(Transmit::FrameEnd)
+        Some(if marker { Transmit::FrameEnd } else { Transmit::Packet })
+    }
+
+    /// Writes what was kept once more, stamped anew.
+    fn write_resend(&mut self, now: CaptureTime, resend: &Resend, datagram: &mut Vec<u8>) {
+        let bytes = self.recovery.wire_len(resend);
+        let sequence = self.rate.on_sent(now, bytes, self.pacer.probing());
+        self.recovery.write(resend, &mut self.stream, self.seeds.ntp(now), sequence, datagram);
+        self.pacer.on_sent(now, datagram.len(), false);
     }
 
     /// The datagram of the last `poll_transmit`, of `bytes`, was handed to the OS.
@@ -415,14 +562,25 @@ impl SenderSession {
 
     /// When something is due next, if nothing comes in before.
     pub fn poll_timeout(&self) -> Option<CaptureTime> {
-        let packet = (!self.queue.is_empty()).then(|| self.pacer.next_at());
+        let next_at = self.pacer.next_at();
+        let waits = !self.outbox.is_empty() || self.pacer.probing().is_some();
+        let packet = waits.then_some(next_at);
+        let resend = self.recovery.next_at(next_at).map(|at| at.max(next_at));
+        let tail = self.recovery.tail_at().filter(|_| self.outbox.is_empty()).map(|at| at.max(next_at));
         let keyframe = self.keyframes.due_at(self.goal.target.bitrate);
-        [self.next_report, packet, keyframe].into_iter().flatten().min()
+        let estimate = self.next_report.and(self.rate.poll_timeout());
+        [self.next_report, packet, resend, tail, keyframe, estimate, self.word_by].into_iter().flatten().min()
     }
 
     /// How long it takes until everything that waits has left.
     pub fn backlog(&self) -> Duration {
         self.pacer.backlog()
+    }
+
+    /// Whether another frame may be encoded. Not while too much waits; and not for a moment after the first one: what
+    /// the network takes is not known yet, and a second frame would only be in the way of the first.
+    pub fn has_room(&self) -> bool {
+        self.word_by.is_none() && self.backlog() <= self.max_backlog
     }
 
     /// Writes a goodbye into `datagram` (its old content is cleared). Answers whether there is one: a stream
@@ -432,7 +590,9 @@ impl SenderSession {
         if self.next_report.is_none() {
             return false;
         }
-        self.stream.write_goodbye(self.seeds.ntp(now), now, datagram);
+        let ntp = self.seeds.ntp(now);
+        self.stream.write_goodbye(ntp, now, datagram);
+        self.recovery.append_goodbye(datagram);
         true
     }
 
@@ -444,7 +604,9 @@ impl SenderSession {
         stats.degradation = self.degradation(now);
         stats.path = self.path();
         let counters = &self.counters;
-        stats.available = self.available();
+        stats.network_limits = self.rate.is_limited();
+        stats.network = self.network();
+        stats.recovery = self.recovery.counters();
         stats.packets = counters.packets;
         stats.bytes = counters.bytes;
         stats.refused = counters.refused;

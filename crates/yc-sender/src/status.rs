@@ -3,7 +3,10 @@
 use serde::Serialize;
 use yc_media::{Codec, RateTarget, Resolution};
 
-use crate::{DegradationStatus, FallbackStep, MirrorCounters, Reason, SrtpStatus, StageLatencies};
+use crate::bandwidth::Usage;
+use crate::{
+    DegradationStatus, FallbackStep, MirrorCounters, Reason, RecoveryCounters, SrtpStatus, StageLatencies,
+};
 
 /// A snapshot of a sender. Counters count since it started.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -93,6 +96,10 @@ pub struct SenderStatus {
     pub send_backlog_ms: u32,
     /// What the receiver said.
     pub feedback: FeedbackCounters,
+    /// What is known of the network.
+    pub network: NetworkStatus,
+    /// What was done about packets that did not arrive.
+    pub recovery: RecoveryCounters,
     /// How long the start took.
     pub startup: StartupTimes,
     /// The diagnostic mirror, where there is one.
@@ -280,6 +287,25 @@ pub struct FeedbackCounters {
     pub rtt_ms: Option<f32>,
     /// The receiver's bound on the bitrate, in thousands of bits a second, where it sent one.
     pub max_bitrate_kbps: Option<u32>,
+}
+
+/// What is known of the network, from when packets left and when the receiver says that they arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct NetworkStatus {
+    /// The bitrate that it takes, in thousands of bits a second: the estimate, or the receiver's bound where
+    /// that is lower. None before the first feedback, and where there is none.
+    pub available_kbps: Option<u32>,
+    /// The most that leaves, in thousands of bits a second.
+    pub pacing_kbps: u32,
+    /// Part of the packets lost lately, 0.0 to 1.0.
+    pub loss: f32,
+    /// Whether queues on the way grow, where it is measured.
+    pub usage: Option<Usage>,
+    /// Less is sent than the network takes, so that what arrives says little of what could.
+    pub application_limited: bool,
+    /// Packets in transport-wide feedback that were not believed: never sent, or told of before.
+    pub feedback_refused: u64,
 }
 
 /// How long the start took: milliseconds since it was started.

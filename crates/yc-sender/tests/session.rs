@@ -66,9 +66,9 @@ fn a_key_frame_is_paced_and_numbered_through_the_wrap() {
     let mut session = session(&SenderConfig::default());
     session.handle_frame(at(0), &frame(FrameKind::Key, 0, 120_000));
     let at_once = drain(&mut session, 0).len();
-    // 6 Mbit/s × 4 in 10 ms are 30,000 bytes: 26 packets of 1,200 bytes cross that line.
-    assert_eq!(at_once, 26);
-    assert!(session.backlog() > Duration::from_millis(25));
+    // 6 Mbit/s × 2.5 in 10 ms are 18,750 bytes: 17 packets of nearly 1,200 bytes cross that line.
+    assert_eq!(at_once, 17);
+    assert!(session.backlog() > Duration::from_millis(50));
     let mut packets = Vec::new();
     for millis in 1..60 {
         packets.extend(drain(&mut session, millis));
@@ -76,12 +76,12 @@ fn a_key_frame_is_paced_and_numbered_through_the_wrap() {
     assert_eq!(session.backlog(), Duration::ZERO);
     let headers: Vec<_> = packets.iter().map(|packet| RtpHeader::parse(packet).unwrap().0).collect();
     assert!(packets.iter().all(|packet| packet.len() <= 1_200));
-    assert_eq!(headers[0].sequence, 65_530u16.wrapping_add(26));
+    assert_eq!(headers[0].sequence, 65_530u16.wrapping_add(17));
     assert!(headers.windows(2).all(|pair| pair[1].sequence == pair[0].sequence.wrapping_add(1)));
     assert_eq!(headers.iter().filter(|header| header.marker).count(), 1);
     assert!(headers.last().unwrap().marker);
     let sequence = |header: &RtpHeader| header.extensions.value(5).map(|v| u16::from_be_bytes([v[0], v[1]]));
-    assert_eq!(sequence(&headers[0]), Some(26), "the transport's own numbers count from 0");
+    assert_eq!(sequence(&headers[0]), Some(17), "the transport's own numbers count from 0");
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn a_pli_becomes_a_wanted_key_frame_and_a_storm_stays_bounded() {
 fn what_cannot_leave_in_time_is_dropped_whole_until_a_key_frame() {
     let config = SenderConfig::default();
     let mut session = session(&config);
-    // 24 Mbit/s leave; 2.4 MB are 800 ms, the bound.
-    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 2_600_000));
+    // 15 Mbit/s leave; 1.5 MB are 800 ms, the bound.
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 1_600_000));
     session.handle_frame(at(33), &frame(FrameKind::Delta, 33, 5_000));
     session.handle_frame(at(66), &frame(FrameKind::Delta, 66, 5_000));
     session.handle_timeout(at(400));

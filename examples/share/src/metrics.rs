@@ -225,6 +225,29 @@ fn families(s: &SenderStatus) -> Vec<Family> {
             feedback.max_bitrate_kbps.map(|kbps| f64::from(kbps) * 1_000.0),
         )
         .unit(other("bits_per_second")),
+        Family::gauge(
+            "available_bitrate",
+            "What the network takes, by estimate or the receiver's bound.",
+            s.network.available_kbps.map(|kbps| f64::from(kbps) * 1_000.0),
+        )
+        .unit(other("bits_per_second")),
+        Family::counters(
+            "recovery",
+            "Packets that did not arrive, by what was done about them.",
+            "kind",
+            [
+                ("resent", s.recovery.resent),
+                ("too_soon", s.recovery.too_soon),
+                ("too_late", s.recovery.too_late),
+                ("refused", s.recovery.refused),
+                ("probing", s.recovery.probing),
+            ],
+        ),
+        Family::counter(
+            "feedback_refused",
+            "Packets in transport-wide feedback that were not believed.",
+            s.network.feedback_refused,
+        ),
         Family::counter("events_lost", "Events that nobody took.", s.events_lost),
     ]
 }

@@ -130,13 +130,14 @@ fn status_line(status: &SenderStatus) -> String {
     let size = status.encoded_size.map_or_else(|| "-".to_owned(), |size| size.to_string());
     let qp = status.quantizer.map_or_else(|| "-".to_owned(), |qp| qp.to_string());
     let rtt = status.feedback.rtt_ms.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.0} ms"));
+    let network = status.network.available_kbps.map_or_else(|| "-".to_owned(), |kbps| kbps.to_string());
     let level = match status.degradation.level {
         0 => String::new(),
         level => format!("  level {level}"),
     };
     let drops = status.dropped.queue_full + status.dropped.superseded + status.dropped.backlog;
     format!(
-        "{size} {:>3} fps {:>6} kbit/s  qp {qp}  encode {:.1} ms  key frames {}  dropped {drops}  rtt {rtt}{level}",
+        "{size} {:>3} fps {:>6} of {network} kbit/s  qp {qp}  encode {:.1} ms  key frames {}  dropped {drops}  rtt {rtt}{level}",
         status.fps, status.bitrate_kbps, status.encode_ms, status.key_frames.total,
     )
 }

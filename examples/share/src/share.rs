@@ -74,7 +74,7 @@ async fn share(args: Args, output: &Output, mut stopped: watch::Receiver<bool>) 
     let ready = clock::now();
 
     let codec = prepared.codec_params()?;
-    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&codec)]);
+    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&codec)]).with_rtx();
     let (session, protection) = negotiate(&client, &offer, &args).await?;
     let negotiated = clock::now();
     describe(output, &session, &prepared, [begun, ready, negotiated]);

@@ -7,6 +7,7 @@ mod demo;
 mod diagnostics;
 mod faults;
 mod late_join;
+mod network;
 pub(crate) mod page;
 mod pcap;
 mod relay;
@@ -47,6 +48,10 @@ pub(crate) struct Options {
     /// Puts the figures of this run into docs/.
     #[arg(long)]
     docs: bool,
+
+    /// Runs one row of the scenario `network`: the network of this name.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
 /// One thing that must hold from end to end.
@@ -66,6 +71,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     late_join::SCENARIO,
     wire::SCENARIO,
     decoders::SCENARIO,
+    network::SCENARIO,
     diagnostics::SCENARIO,
     srtp::SCENARIO,
     web::SCENARIO,
@@ -93,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         Rig::build("e2e", Purpose::E2e)?
     };
-    let rig = rig.with_docs(options.docs);
+    let rig = rig.with_docs(options.docs).with_profile(options.profile.clone());
     let mut failed = Vec::new();
     for scenario in &chosen {
         if let Err(error) = run_one(&rig, scenario) {

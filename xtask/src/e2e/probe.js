@@ -3,7 +3,16 @@
 // trace of when each number was captured.
 (() => {
   const marker = { width: 416, height: 16, block: 16, bits: 24 };
-  const probe = { frames: [], shown: [], unreadable: 0, pictures: 0, firstPictureAt: null, errors: [] };
+  // Where the width of the captured screen is told, the number is read in pictures that were scaled down, too.
+  const probe = {
+    frames: [],
+    shown: [],
+    unreadable: 0,
+    pictures: 0,
+    firstPictureAt: null,
+    errors: [],
+    sourceWidth: null,
+  };
   window.ycProbe = probe;
 
   const now = () => performance.timeOrigin + performance.now();
@@ -23,14 +32,18 @@
   };
 
   const read = async (frame) => {
-    if (frame.visibleRect.width < marker.width) return null;
-    const rect = { x: frame.visibleRect.x, y: frame.visibleRect.y, width: marker.width, height: marker.height };
+    const scale = probe.sourceWidth ? Math.min(1, frame.visibleRect.width / probe.sourceWidth) : 1;
+    // Chroma planes have half the pixels: sides are even.
+    const side = (length) => 2 * Math.ceil((length * scale) / 2);
+    const [width, height] = [side(marker.width), side(marker.height)];
+    if (frame.visibleRect.width < width) return null;
+    const rect = { x: frame.visibleRect.x, y: frame.visibleRect.y, width, height };
     const bytes = new Uint8Array(frame.allocationSize({ rect }));
     const [plane] = await frame.copyTo(bytes, { rect });
     const planar = /^(I4|NV)/.test(frame.format);
-    const row = plane.offset + (marker.height / 2) * plane.stride;
+    const row = plane.offset + Math.floor((marker.height * scale) / 2) * plane.stride;
     return decode((block) => {
-      const x = block * marker.block + marker.block / 2;
+      const x = Math.floor((block + 0.5) * marker.block * scale);
       if (planar) return bytes[row + x];
       const at = row + 4 * x;
       const [first, green, third] = [bytes[at], bytes[at + 1], bytes[at + 2]];

@@ -33,6 +33,8 @@ pub(crate) struct Rig {
     programs: PathBuf,
     /// Whether figures go into docs/.
     docs: bool,
+    /// The one network to run, if not all.
+    profile: Option<String>,
 }
 
 impl Rig {
@@ -55,13 +57,20 @@ impl Rig {
 
     /// Like [`build`](Self::build) for what was built before.
     pub(crate) fn built(name: &str, ready: Ready) -> Result<Self> {
-        Ok(Self { ready, dir: RunDir::new(name)?, programs: target_dir()?.join("release"), docs: false })
+        let programs = target_dir()?.join("release");
+        Ok(Self { ready, dir: RunDir::new(name)?, programs, docs: false, profile: None })
     }
 
     /// A rig whose logs are in a folder of this one's.
     pub(crate) fn inside(&self, name: &str) -> Result<Self> {
         let (ready, programs) = (self.ready.clone(), self.programs.clone());
-        Ok(Self { ready, dir: self.dir.inside(name)?, programs, docs: self.docs })
+        Ok(Self {
+            ready,
+            dir: self.dir.inside(name)?,
+            programs,
+            docs: self.docs,
+            profile: self.profile.clone(),
+        })
     }
 
     /// Lets the figures of runs go into docs/ of the checkout.
@@ -69,9 +78,15 @@ impl Rig {
         Self { docs, ..self }
     }
 
+    /// Lets the scenario `network` run one network, if one is named.
+    pub(crate) fn with_profile(self, profile: Option<String>) -> Self {
+        Self { profile, ..self }
+    }
+
     /// A rig for another run of the same programs.
     pub(crate) fn another(&self, name: &str) -> Result<Self> {
-        Ok(Self::built(name, self.ready.clone())?.with_docs(self.docs))
+        let rig = Self::built(name, self.ready.clone())?;
+        Ok(rig.with_docs(self.docs).with_profile(self.profile.clone()))
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -85,6 +100,11 @@ impl Rig {
     /// The page of docs/ that a run's figures go into, if that was asked for.
     pub(crate) fn page(&self, name: &str) -> Option<PathBuf> {
         self.docs.then(|| root().join("docs").join(name))
+    }
+
+    /// The one network to run, if not all.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// Where a figure goes that docs/ shows: there, if that was asked for, or to the logs.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Scenario;
-use super::relay::{Direction, Recording, Relay};
+use super::relay::{Direction, Recorder, Recording};
 use super::rig::{ROOM, Rig, Server};
 use super::share::{Share, ShareOptions};
 use super::viewer::Viewer;
@@ -35,7 +35,7 @@ fn run(rig: &Rig) -> Result<()> {
 
 fn attacked(rig: &Rig, suite: &str) -> Result<()> {
     let server = rig.server()?;
-    let relay = Relay::start(&server.ws)?;
+    let relay = Recorder::start(&server.ws)?;
     let mut browser = rig.browser()?;
     let arguments = ["--srtp", &suite.to_lowercase()];
     let options = ShareOptions {
@@ -206,7 +206,7 @@ impl Attack {
         })
     }
 
-    fn run(&mut self, relay: &Relay) {
+    fn run(&mut self, relay: &Recorder) {
         let until = Instant::now() + STRETCH;
         let mut round = 0;
         while Instant::now() < until {
@@ -219,7 +219,7 @@ impl Attack {
 
     /// A second sender, plain and with a wrong key; packets of the sender's own, changed and repeated: from another
     /// port, and from the sender's.
-    fn at_the_server(&mut self, relay: &Relay, round: usize) {
+    fn at_the_server(&mut self, relay: &Recorder, round: usize) {
         let sequence = (round as u16).wrapping_mul(3);
         let plain = self.packet(sequence, &[&[0x65], [0x5a; 800].as_slice()].concat());
         let wrong_key = self.packet(sequence, &noise(round, 816));
@@ -237,7 +237,7 @@ impl Attack {
     }
 
     /// PLIs, transport-wide feedback and noise of nobody, and what the server said before, changed and repeated.
-    fn at_the_sender(&mut self, relay: &Relay, round: usize) {
+    fn at_the_sender(&mut self, relay: &Recorder, round: usize) {
         let ssrc = self.ssrc.to_be_bytes();
         let pli = [&[0x81, 206, 0, 2, 0, 0, 0, 0], ssrc.as_slice()].concat();
         // It says that nothing arrived. [transport-wide-cc-01 §3.1]
@@ -290,7 +290,7 @@ fn noise(seed: usize, len: usize) -> Vec<u8> {
 /// The server is told another key than the sender has: no picture comes, and the share ends by an error that says so.
 fn wrong_key(rig: &Rig) -> Result<()> {
     let server = rig.server()?;
-    let relay = Relay::start_with(&server.ws, |mut message| {
+    let relay = Recorder::start_with(&server.ws, |mut message| {
         if let Some(key) = message["data"]["srtp"]["key_base64"].as_str() {
             let other: String = key.chars().map(|c| if c == '=' { c } else { 'A' }).collect();
             message["data"]["srtp"]["key_base64"] = other.into();

@@ -1,5 +1,6 @@
 //! The viewer's page in a browser, and what it decodes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -130,6 +131,11 @@ impl Viewer {
             compared.extend(reference.compare_rgba(&picture.rgba, picture.width));
         }
         Ok(compared)
+    }
+
+    /// Puts a picture of the page into a PNG file.
+    pub(crate) fn screenshot(&self, browser: &mut Browser, file: &Path) -> Result<()> {
+        browser.screenshot(&self.page, file)
     }
 
     /// The value of `expression` in the page.

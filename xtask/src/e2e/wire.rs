@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::relay::{Direction, Recording, Relay};
+use super::relay::{Direction, Recorder, Recording};
 use super::rig::{ROOM, Rig};
 use super::share::ShareOptions;
 use super::viewer::Viewer;
@@ -27,7 +27,7 @@ pub(super) fn record(rig: &Rig) -> Result<Recording> {
     let xvfb = rig.display(1280, 720)?;
     let _desktop = rig.desktop(xvfb.name(), 30, "1280x720")?;
     let server = rig.server()?;
-    let relay = Relay::start(&server.ws)?;
+    let relay = Recorder::start(&server.ws)?;
     let mut browser = rig.browser()?;
     let options = ShareOptions {
         display: Some(xvfb.name()),

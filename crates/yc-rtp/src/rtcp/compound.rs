@@ -1,7 +1,7 @@
 //! Finding the packets of one datagram.
 //! [RFC 3550 §6.1, §A.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.1).
 
-use super::{HEADER_LEN, VERSION};
+use super::{HEADER_LEN, RTPFB, VERSION, twcc};
 use crate::RtcpError;
 
 /// One packet of a datagram, padding left out.
@@ -10,7 +10,7 @@ pub(super) struct Packet<'a> {
     /// The count or format field: five bits.
     pub(super) count: u8,
     pub(super) packet_type: u8,
-    /// What follows the common header, whole words.
+    /// What follows the common header: whole words, but for transport-wide feedback.
     pub(super) body: &'a [u8],
 }
 
@@ -53,8 +53,11 @@ fn packet(datagram: &[u8], at: usize) -> Result<(Packet<'_>, usize), RtcpError> 
     let mut body = whole;
     if first & PADDING_BIT != 0 {
         let padding = usize::from(whole.last().copied().unwrap_or(0));
-        // Only the last packet may be padded, and by whole words (§6.4.1).
-        if len != rest.len() || padding == 0 || !padding.is_multiple_of(4) || padding > whole.len() {
+        // Only the last packet may be padded, and by whole words (§6.4.1). libwebrtc and pion fill up
+        // transport-wide feedback by single bytes, and libwebrtc wherever it stands.
+        let is_regular = len == rest.len() && padding.is_multiple_of(4);
+        let is_feedback = (packet_type, first & COUNT) == (RTPFB, twcc::FORMAT);
+        if padding == 0 || padding > whole.len() || !(is_regular || is_feedback) {
             return Err(RtcpError::Padding { at });
         }
         body = &whole[..whole.len() - padding];
@@ -114,5 +117,15 @@ mod tests {
         }
         check(&[0xa0, 203, 0, 1, 0, 0, 0, 4], Ok(&[packet(0, 203, &[])]));
         check(&[0xa0, 203, 0, 1, 0, 0, 0, 4, 0x80, 203, 0, 0], Err(RtcpError::Padding { at: 0 }));
+    }
+
+    #[test]
+    fn transport_wide_feedback_is_filled_up_as_others_do() {
+        let datagram = [0xaf, 205, 0, 1, 1, 2, 0, 2, 0x80, 203, 0, 0];
+        check(&datagram, Ok(&[packet(15, 205, &[1, 2]), packet(0, 203, &[])]));
+        for padding in [0, 5] {
+            check(&[0xaf, 205, 0, 1, 0, 0, 0, padding], Err(RtcpError::Padding { at: 0 }));
+        }
+        check(&[0xa1, 205, 0, 1, 1, 2, 0, 2], Err(RtcpError::Padding { at: 0 }));
     }
 }

@@ -11,6 +11,7 @@ mod remb;
 mod rr;
 mod sdes;
 mod sr;
+mod twcc;
 mod xr;
 
 pub use bye::append_bye;
@@ -18,6 +19,7 @@ pub use parser::{FeedbackCounts, FeedbackParser};
 pub use rr::append_empty_receiver_report;
 pub use sdes::append_cname;
 pub use sr::SenderReport;
+pub use twcc::{ArrivalTime, TransportFeedback};
 pub use xr::{DelaySinceLastRr, append_dlrr};
 
 /// Whether a datagram that arrived where RTP and RTCP share a port is RTCP: version 2 and a packet type of

@@ -15,16 +15,17 @@ use webrtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use super::compound::{self, Packet};
 use super::fir::FirHistory;
 use super::rr::ReportContext;
+use super::twcc::TransportFeedback;
 use super::xr::{DelaySinceLastRr, ReferenceTimes};
-use super::{BYE, HEADER_LEN, PSFB, RR, RTPFB, SDES, SR, VERSION, XR, fir, nack, pli, remb, rr, sr};
+use super::{BYE, HEADER_LEN, PSFB, RR, RTPFB, SDES, SR, VERSION, XR, fir, nack, pli, remb, rr, sr, twcc};
 use crate::{FeedbackEvent, NtpTime, RtcpError, StreamParams};
 
 /// Reads what receivers say about the streams of one transport, and remembers what it takes to understand
 /// the next of it: which FIR commands were heard, which reference times wait for an answer.
 ///
 /// Bytes from the network never panic, and nothing grows by what they announce: a datagram is 2,048 bytes
-/// at most and tells of 1,024 lost packets at most; 64 pairs of asker and stream and 32 receivers are
-/// remembered. What is said about streams that are not ours is counted and left out.
+/// at most and tells of 1,024 lost packets and the arrival of 8,192 at most; 64 pairs of asker and stream
+/// and 32 receivers are remembered. What is said about streams that are not ours is counted and left out.
 #[derive(Debug)]
 pub struct FeedbackParser {
     streams: SmallVec<[OwnStream; 4]>,
@@ -47,14 +48,25 @@ pub struct FeedbackCounts {
     pub malformed: u64,
     /// Packets of types that the suite has no use for.
     pub unknown: u64,
-    /// Transport-wide congestion control feedback.
+    /// Transport-wide congestion control feedback, about whichever stream it says it is.
     pub transport_cc: u64,
+    /// Packets by transport-wide sequence number not told of, because a datagram announced too many.
+    pub statuses_refused: u64,
     /// Reports and requests about streams that are not ours.
     pub foreign: u64,
     /// FIR commands heard again.
     pub fir_repeats: u64,
     /// Lost packets not told of, because a datagram named too many.
     pub nacks_refused: u64,
+}
+
+/// What the rest of a datagram may tell of.
+#[derive(Debug)]
+struct Room {
+    /// Lost packets.
+    nacks: usize,
+    /// Packets by transport-wide sequence number.
+    statuses: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -95,10 +107,10 @@ impl FeedbackParser {
     ) -> Result<(), RtcpError> {
         let packets = compound::packets(datagram).inspect_err(|_| self.counts.refused_datagrams += 1)?;
         self.counts.datagrams += 1;
-        let mut nack_room = nack::MAX_SEQUENCES;
+        let mut room = Room { nacks: nack::MAX_SEQUENCES, statuses: TransportFeedback::MAX_PACKETS };
         for packet in packets {
             self.counts.packets += 1;
-            if self.read(now, packet, &mut nack_room, on_event).is_none() {
+            if self.read(now, packet, &mut room, on_event).is_none() {
                 self.counts.malformed += 1;
             }
         }
@@ -121,7 +133,7 @@ impl FeedbackParser {
         &mut self,
         now: NtpTime,
         packet: Packet<'_>,
-        nack_room: &mut usize,
+        room: &mut Room,
         on_event: &mut dyn FnMut(FeedbackEvent),
     ) -> Option<()> {
         let Self { streams, firs, reference_times, counts } = self;
@@ -139,12 +151,15 @@ impl FeedbackParser {
             (BYE, _) => super::bye::read(&decode::<Goodbye>(packet)?, on_event),
             (XR, _) => reference_times.read(&decode::<ExtendedReport>(packet)?, now, on_event),
             (RTPFB, nack::FORMAT) => {
-                let tally = nack::read(&decode::<TransportLayerNack>(packet)?, is_ours, nack_room, on_event);
+                let tally =
+                    nack::read(&decode::<TransportLayerNack>(packet)?, is_ours, &mut room.nacks, on_event);
                 counts.foreign += tally.foreign;
                 counts.nacks_refused += tally.refused;
             }
-            // Counted only, and kept from the library: it makes a list of a megabyte out of forty bytes.
-            (RTPFB, TRANSPORT_CC) => counts.transport_cc += 1,
+            (RTPFB, twcc::FORMAT) => {
+                counts.transport_cc += 1;
+                counts.statuses_refused += twcc::read(packet.body, &mut room.statuses, on_event)?;
+            }
             (PSFB, pli::FORMAT) => {
                 counts.foreign += pli::read(&decode::<PictureLossIndication>(packet)?, is_ours, on_event);
             }
@@ -177,7 +192,3 @@ fn decode<T: 'static + Clone>(packet: Packet<'_>) -> Option<T> {
         _ => None,
     }
 }
-
-/// FMT of transport-wide congestion control.
-/// [draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1](https://datatracker.ietf.org/doc/html/draft-holmer-rmcat-transport-wide-cc-extensions-01#section-3.1).
-const TRANSPORT_CC: u8 = 15;

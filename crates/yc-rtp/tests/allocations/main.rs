@@ -6,13 +6,18 @@ mod support;
 mod sys;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bytes::Bytes;
 use support::{FrameBuilder, encoded, frame, params_with_extensions};
 use yc_media::EncodedFrame;
 use yc_rtp::extension::PlayoutDelay;
-use yc_rtp::{NtpTime, RtpPacket, RtpStream};
+use yc_rtp::rtcp::FeedbackParser;
+use yc_rtp::{
+    ArrivalTime, FeedbackEvent, HistoryLimits, NtpTime, RtpPacket, RtpStream, RtxParams, RtxStream,
+    SentHistory, TransportFeedback,
+};
 
 #[global_allocator]
 static ALLOCATOR: sys::Counting = sys::Counting;
@@ -66,4 +71,64 @@ fn packetizing_stamping_and_writing_allocate_nothing_in_the_steady_state() {
     println!("{allocated} allocations for {packets} packets of {} frames", frames.len() - 1);
     assert!(packets > 700);
     assert_eq!(allocated, 0);
+}
+
+#[test]
+fn keeping_and_sending_again_allocate_nothing_in_the_steady_state() {
+    let mut params = params_with_extensions();
+    params.rtx = Some(RtxParams { ssrc: 2, payload_type: 102 });
+    let mut stream = RtpStream::new(params.clone(), 0, 0).unwrap();
+    let mut rtx = RtxStream::new(&params, 0).unwrap();
+    let mut limits = HistoryLimits::default();
+    // Full after some frames, so that the steady state is one of giving way.
+    limits.max_packets = 256;
+    let mut history = SentHistory::new(limits);
+    let delta = frame().slice(20_000).slice(40);
+    let frames: Vec<_> = (0..100).map(|at| shared(&delta, false, at)).collect();
+
+    let mut queue: VecDeque<RtpPacket> = VecDeque::new();
+    let mut wire = Vec::new();
+    let mut send = |frame: &EncodedFrame| {
+        stream.packetize(frame, 1_200, &mut queue).unwrap();
+        let mut again = 0;
+        while let Some(packet) = queue.pop_front() {
+            let sequence = packet.header.sequence;
+            history.insert(frame.captured_at, packet);
+            if sequence.is_multiple_of(3) {
+                let packet = history.retransmit(frame.captured_at, None, sequence).unwrap();
+                rtx.write_to(packet, NtpTime::default(), sequence, &mut wire);
+                stream.write_again(packet, NtpTime::default(), sequence, &mut wire);
+                again += 1;
+            }
+            rtx.write_padding(NonZeroU8::MAX, 0, NtpTime::default(), sequence, &mut wire);
+        }
+        again
+    };
+    frames[..30].iter().map(&mut send).for_each(drop);
+
+    let before = sys::allocations();
+    let again: u64 = frames[30..].iter().map(&mut send).sum();
+    let allocated = sys::allocations() - before;
+    println!("{allocated} allocations for {again} packets sent again, {} kept", history.len());
+    assert!(again > 300 && history.len() == 256);
+    assert_eq!(allocated, 0);
+}
+
+#[test]
+fn transport_feedback_is_read_into_one_allocation() {
+    let arrivals = (0..100).map(|at| (at % 7 != 3).then_some(ArrivalTime::from_ticks(at * 40)));
+    let mut datagram = Vec::new();
+    assert_eq!(TransportFeedback::new(0, 0, arrivals.collect()).append_to(9, 1, &mut datagram), 100);
+    let mut parser = FeedbackParser::new([&params_with_extensions()]);
+    let before = sys::allocations();
+    let mut told = 0;
+    let mut on_event = |event| {
+        if let FeedbackEvent::TransportFeedback(feedback) = event {
+            told += feedback.arrivals.len();
+        }
+    };
+    for _ in 0..50 {
+        parser.parse(NtpTime::default(), &datagram, &mut on_event).unwrap();
+    }
+    assert_eq!((sys::allocations() - before, told), (50, 5_000));
 }

@@ -92,11 +92,16 @@ pub struct StillConfig {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct PacingConfig {
-    /// Packets leave at most at this multiple of the target bitrate, 1.0 to 100.0. Default: 4.0.
+    /// Packets leave at most at this multiple of the bitrate that the network was measured to take, 1.0 to
+    /// 100.0. Default: 1.1.
     pub factor: f32,
-    /// How much of that rate may leave at once. Default: 10 ms.
+    /// Before anything was measured, and where nothing can be: packets leave at most at this multiple of the
+    /// target bitrate, 1.0 to 100.0. Default: 2.5.
+    pub start_factor: f32,
+    /// How much of that rate may leave at once, at most 40 ms. Default: 10 ms.
     pub burst: Duration,
-    /// While packets worth more than this wait, no further frame is encoded. Default: 200 ms.
+    /// While packets worth more than this wait, no further frame is encoded; what would wait four times as
+    /// long is dropped and counted. Default: 200 ms.
     pub max_backlog: Duration,
 }
 
@@ -122,7 +127,8 @@ impl Default for SenderConfig {
                 sharp_qp: 18,
             },
             pacing: PacingConfig {
-                factor: 4.0,
+                factor: 1.1,
+                start_factor: 2.5,
                 burst: Duration::from_millis(10),
                 max_backlog: Duration::from_millis(200),
             },
@@ -214,12 +220,13 @@ impl SenderConfig {
             || self.keyframes.bitrate_share.to_string(),
             "0.01 to 1.0",
         )?;
-        check(
-            (1.0..=100.0).contains(&self.pacing.factor),
-            "pacing.factor",
-            || self.pacing.factor.to_string(),
-            "1.0 to 100.0",
-        )?;
+        for (factor, name) in
+            [(self.pacing.factor, "pacing.factor"), (self.pacing.start_factor, "pacing.start_factor")]
+        {
+            check((1.0..=100.0).contains(&factor), name, || factor.to_string(), "1.0 to 100.0")?;
+        }
+        let burst = self.pacing.burst;
+        check(burst <= Duration::from_millis(40), "pacing.burst", || format!("{burst:?}"), "0 to 40 ms")?;
         let repeat = self.still.repeat_interval;
         check(
             (Duration::from_millis(10)..=Duration::from_secs(1)).contains(&repeat),

@@ -1,6 +1,6 @@
 //! The status, made of what the threads counted.
 
-use yc_media::{Bitrate, CaptureTime};
+use yc_media::CaptureTime;
 
 use super::Metrics;
 use crate::circuit_breaker::Path;
@@ -37,7 +37,7 @@ impl Metrics {
         let (refused, unpacketized, requests) = (send.refused, send.unpacketized, send.keyframe_requests);
         let (feedback, first_sent, degradation, path) =
             (send.feedback, send.first_at, send.degradation, send.path);
-        let available = send.available;
+        let (network_limits, network, recovery) = (send.network_limits, send.network, send.recovery);
         let send_backlog_ms = u32::try_from(send.backlog.as_millis()).unwrap_or(u32::MAX);
         let mut latency = StageLatencies {
             packetize: send.packetize_times.summary(now),
@@ -69,7 +69,7 @@ impl Metrics {
             codec: facts.codec,
             encoded_size: encode.size,
             target: encode.target,
-            limited_by: limited_by(&degradation, available, encode.target.bitrate, capture_paused),
+            limited_by: limited_by(&degradation, network_limits, capture_paused),
             degradation,
             fallback,
             lifecycle: counters,
@@ -103,6 +103,8 @@ impl Metrics {
             bytes_sent,
             send_backlog_ms,
             feedback,
+            network,
+            recovery,
             startup: StartupTimes {
                 first_captured_ms: first_captured.map(since_start),
                 first_encoded_ms: encode.first_at.map(since_start),
@@ -115,16 +117,11 @@ impl Metrics {
 }
 
 /// What holds the picture back most.
-fn limited_by(
-    degradation: &DegradationStatus,
-    available: Option<Bitrate>,
-    target: Bitrate,
-    paused: bool,
-) -> LimitedBy {
+fn limited_by(degradation: &DegradationStatus, network: bool, paused: bool) -> LimitedBy {
     match degradation.cause.filter(|_| degradation.level > 0) {
         Some(PressureCause::EncodeTime | PressureCause::Queue | PressureCause::Overload) => LimitedBy::Cpu,
         Some(PressureCause::Bandwidth | PressureCause::SendDrops) => LimitedBy::Bandwidth,
-        None if available.is_some_and(|available| available <= target) => LimitedBy::Bandwidth,
+        None if network => LimitedBy::Bandwidth,
         None if paused => LimitedBy::Source,
         None => LimitedBy::None,
     }
@@ -144,7 +141,7 @@ fn transport_state(state: SenderState, sent: bool, path: Path) -> TransportState
 mod tests {
     use std::time::Duration;
 
-    use yc_media::{FrameRate, RateTarget, Resolution};
+    use yc_media::{Bitrate, FrameRate, RateTarget, Resolution};
 
     use super::*;
     use crate::SenderConfig;

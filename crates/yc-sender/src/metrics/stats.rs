@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_media::{Bitrate, CaptureTime, RateTarget, Resolution};
+use yc_media::{CaptureTime, RateTarget, Resolution};
 
 use crate::circuit_breaker::Path;
 use crate::latency::LatencyHistogram;
-use crate::{DegradationStatus, FeedbackCounters, KeyframeCause, KeyframeCounters};
+use crate::{
+    DegradationStatus, FeedbackCounters, KeyframeCause, KeyframeCounters, NetworkStatus, RecoveryCounters,
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct CaptureStats {
@@ -181,8 +183,10 @@ pub(crate) struct SendStats {
     pub(crate) keyframe_requests: u64,
     pub(crate) feedback: FeedbackCounters,
     pub(crate) first_at: Option<CaptureTime>,
-    /// The bitrate that the network takes, where anybody says so.
-    pub(crate) available: Option<Bitrate>,
+    /// Whether the network takes less than was asked for.
+    pub(crate) network_limits: bool,
+    pub(crate) network: NetworkStatus,
+    pub(crate) recovery: RecoveryCounters,
     pub(crate) degradation: DegradationStatus,
     pub(crate) path: Path,
     pub(super) packetize_times: LatencyHistogram,
@@ -219,7 +223,9 @@ impl SendStats {
             keyframe_requests: 0,
             feedback: FeedbackCounters::default(),
             first_at: None,
-            available: None,
+            network_limits: false,
+            network: NetworkStatus::default(),
+            recovery: RecoveryCounters::default(),
             degradation,
             path: Path::Unheard,
             packetize_times: LatencyHistogram::default(),

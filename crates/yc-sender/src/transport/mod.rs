@@ -40,7 +40,8 @@ pub trait PacketTransport: Send + fmt::Debug {
     /// [`send`](Self::send) took since the flush before did not leave, in their order.
     fn flush(&mut self, refused: &mut Vec<Refused>);
 
-    /// Takes one received datagram into `buffer` and answers with its length, or `None` if none waits.
+    /// Takes one received datagram into `buffer` and answers with its length, or `None` if none waits. What is in
+    /// `buffer` behind it has no meaning: a transport may decrypt in place.
     ///
     /// # Errors
     ///

@@ -169,14 +169,14 @@ impl<'a> Encoding<'a> {
         let seed = self.seed.take().map(|frame| frame.with_damage(Damage::Full));
         if let Some(frame) = captured.or(seed) {
             if let Some(older) = self.postponed.take() {
-                shared.metrics().encode().on_postponed(!shared.backlog_is_full());
+                shared.metrics().encode().on_postponed(shared.has_room());
                 self.postponed = Some(frame.clone().with_damage(older.damage().merge(frame.damage())));
             } else {
                 self.postponed = Some(frame);
             }
         }
         let started = now();
-        if shared.backlog_is_full() || self.cap.as_ref().is_some_and(|cap| !cap.ready(started)) {
+        if !shared.has_room() || self.cap.as_ref().is_some_and(|cap| !cap.ready(started)) {
             return Ok(false);
         }
         if let Some(frame) = self.postponed.take() {

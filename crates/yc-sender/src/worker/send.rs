@@ -103,7 +103,7 @@ fn run_send(
         while let Some(action) = session.poll_action() {
             act(shared, action);
         }
-        shared.set_backlog(session.backlog());
+        shared.set_room(session.has_room());
         session.publish(now(), &mut shared.metrics().send());
         let until = session.poll_timeout().map_or(SEND_IDLE, |at| at.saturating_since(now()));
         let timeout = if drained { until.min(SEND_IDLE) } else { Duration::ZERO };

@@ -1,6 +1,6 @@
 //! What the threads of one sender share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,9 +39,8 @@ pub(crate) struct Shared {
     last: Mutex<Option<VideoFrame>>,
     /// Capture time of the picture encoded last, in nanoseconds.
     last_encoded: AtomicU64,
-    /// How long what waits to be sent takes to leave, in microseconds.
-    backlog: AtomicU64,
-    max_backlog: Duration,
+    /// Whether another picture may be encoded: what waits to be sent leaves soon.
+    has_room: AtomicBool,
     encoded: Sender<Encoded>,
     /// What an encoder of an older generation made is not sent.
     encoder_generation: AtomicU64,
@@ -111,8 +110,7 @@ impl Shared {
             wanted: Mutex::default(),
             last: Mutex::default(),
             last_encoded: AtomicU64::new(0),
-            backlog: AtomicU64::new(0),
-            max_backlog: config.pacing.max_backlog,
+            has_room: AtomicBool::new(true),
             encoded: encoded_in,
             encoder_generation: AtomicU64::new(0),
             generations: AtomicU64::new(0),
@@ -294,13 +292,13 @@ impl Shared {
         sent
     }
 
-    /// Says how long what waits to be sent takes to leave.
-    pub(super) fn set_backlog(&self, backlog: Duration) {
-        self.backlog.store(backlog.as_micros() as u64, Ordering::Relaxed);
+    /// Says whether another picture may be encoded.
+    pub(super) fn set_room(&self, has_room: bool) {
+        self.has_room.store(has_room, Ordering::Relaxed);
     }
 
-    pub(super) fn backlog_is_full(&self) -> bool {
-        Duration::from_micros(self.backlog.load(Ordering::Relaxed)) > self.max_backlog
+    pub(super) fn has_room(&self) -> bool {
+        self.has_room.load(Ordering::Relaxed)
     }
 
     pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {

@@ -8,6 +8,7 @@ use mediasoup::prelude::{
     ListenInfo, MediaKind, PlainTransport, PlainTransportOptions, PlainTransportRemoteParameters, Producer,
     ProducerOptions, Protocol, Transport, TransportGeneric,
 };
+use mediasoup::producer::ProducerStat;
 use mediasoup_types::srtp_parameters::{SrtpCryptoSuite, SrtpParameters};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -194,7 +195,7 @@ impl Watch {
         let task = tokio::spawn(async move {
             let mut ticks = interval(Duration::from_secs(1));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (mut seen, mut received) = ((0, 0), 0);
+            let (mut seen, mut received) = ([0; READ.len()], 0);
             let mut heard = Instant::now();
             loop {
                 let now = ticks.tick().await;
@@ -207,12 +208,11 @@ impl Watch {
                 let bytes = transport_stats.iter().map(|stat| stat.bytes_received).sum::<u64>();
                 metrics.add(Counter::NativeReceivedBytes, bytes.saturating_sub(received));
                 received = bytes;
-                let total = stats.iter().fold((0_u64, 0_u64), |(packets, bytes), stat| {
-                    (packets.saturating_add(stat.packet_count), bytes.saturating_add(stat.byte_count))
-                });
-                metrics.add(Counter::NativeRtpPackets, total.0.saturating_sub(seen.0));
-                metrics.add(Counter::NativeRtpBytes, total.1.saturating_sub(seen.1));
-                if total.0 > seen.0 {
+                let total = READ.map(|(_, read)| stats.iter().map(read).fold(0, u64::saturating_add));
+                for (((counter, _), total), seen) in READ.iter().zip(total).zip(seen) {
+                    metrics.add(*counter, total.saturating_sub(seen));
+                }
+                if total[0] > seen[0] {
                     heard = now;
                 }
                 seen = total;
@@ -231,6 +231,18 @@ impl Drop for Watch {
         self.0.abort();
     }
 }
+
+/// What is read of a stream's statistics. The first tells whether media comes.
+const READ: [(Counter, Read); 6] = [
+    (Counter::NativeRtpPackets, |stat| stat.packet_count),
+    (Counter::NativeRtpBytes, |stat| stat.byte_count),
+    (Counter::NativePacketsNacked, |stat| stat.nack_packet_count),
+    (Counter::NativePacketsRetransmitted, |stat| stat.packets_retransmitted),
+    (Counter::NativePacketsRepaired, |stat| stat.packets_repaired),
+    (Counter::NativePlis, |stat| stat.pli_count),
+];
+
+type Read = fn(&ProducerStat) -> u64;
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,10 @@ pub(super) struct Metrics {
     slow_clients: AtomicU64,
     native_rtp_packets: AtomicU64,
     native_rtp_bytes: AtomicU64,
+    native_packets_nacked: AtomicU64,
+    native_packets_retransmitted: AtomicU64,
+    native_packets_repaired: AtomicU64,
+    native_plis: AtomicU64,
     native_received_bytes: AtomicU64,
     diagnostics: [AtomicU64; ClientDiagnostic::CLASSES.len() + 1],
     fallbacks: Fallbacks,
@@ -59,6 +63,10 @@ pub(super) enum Counter {
     SlowClients,
     NativeRtpPackets,
     NativeRtpBytes,
+    NativePacketsNacked,
+    NativePacketsRetransmitted,
+    NativePacketsRepaired,
+    NativePlis,
     NativeReceivedBytes,
 }
 
@@ -136,6 +144,10 @@ impl Metrics {
             Counter::SlowClients => &self.slow_clients,
             Counter::NativeRtpPackets => &self.native_rtp_packets,
             Counter::NativeRtpBytes => &self.native_rtp_bytes,
+            Counter::NativePacketsNacked => &self.native_packets_nacked,
+            Counter::NativePacketsRetransmitted => &self.native_packets_retransmitted,
+            Counter::NativePacketsRepaired => &self.native_packets_repaired,
+            Counter::NativePlis => &self.native_plis,
             Counter::NativeReceivedBytes => &self.native_received_bytes,
         }
     }
@@ -163,7 +175,7 @@ const GAUGES: [(Gauge, &str, &str); 6] = [
     (Gauge::NativeSessions, "yc_native_sessions", "Native sender sessions."),
 ];
 
-const COUNTERS: [(Counter, &str, &str); 8] = [
+const COUNTERS: [(Counter, &str, &str); 12] = [
     (Counter::Messages, "yc_messages_total", "Messages of clients."),
     (Counter::BadMessages, "yc_bad_messages_total", "Messages that were no requests."),
     (Counter::RefusedRequests, "yc_refused_requests_total", "Requests answered with an error."),
@@ -171,6 +183,22 @@ const COUNTERS: [(Counter, &str, &str); 8] = [
     (Counter::SlowClients, "yc_slow_clients_total", "Connections closed for reading too slowly."),
     (Counter::NativeRtpPackets, "yc_native_rtp_packets_total", "RTP packets received of native senders."),
     (Counter::NativeRtpBytes, "yc_native_rtp_bytes_total", "RTP bytes received of native senders."),
+    (
+        Counter::NativePacketsNacked,
+        "yc_native_packets_nacked_total",
+        "Missing RTP packets that native senders were asked for, repeats included.",
+    ),
+    (
+        Counter::NativePacketsRetransmitted,
+        "yc_native_packets_retransmitted_total",
+        "RTP packets that native senders sent again.",
+    ),
+    (
+        Counter::NativePacketsRepaired,
+        "yc_native_packets_repaired_total",
+        "Missing RTP packets of native senders that came when they were sent again.",
+    ),
+    (Counter::NativePlis, "yc_native_plis_total", "Key frames that native senders were asked for."),
     (
         Counter::NativeReceivedBytes,
         "yc_native_received_bytes_total",

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, LayerId, Resolution};
-use yc_rtp::RtpStream;
+use yc_rtp::rtcp::FeedbackParser;
+use yc_rtp::{FeedbackEvent, NtpTime, RtpStream};
 use yc_sfu::NativeSession;
 use yc_sfu::client::{ClientErrorKind, ClientEvent, Events, SignalClient};
 use yc_sfu::messages::{ErrorCode, Notification, Role};
@@ -76,6 +77,47 @@ async fn packets_of_a_sender_arrive_at_its_producer() {
     assert_eq!(server.metric("yc_native_sessions").await, 0);
     let error = sender.client.close_native_sender_session(&sender.session.session_id).await.unwrap_err();
     assert!(matches!(error.kind(), ClientErrorKind::Refused(body) if body.code == ErrorCode::NotFound));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_packet_is_asked_for_and_counted_as_repaired_when_it_comes() {
+    let server = Server::start().await;
+    let sender = Sender::new(&server).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(sender.session.rtp_target).await.unwrap();
+    let mut stream = RtpStream::new(sender.session.stream.clone(), 1000, 0).unwrap();
+    let mut packets = Vec::new();
+    stream.packetize(&key_frame(Duration::ZERO), 1200, &mut packets).unwrap();
+    let mut missing = Vec::new();
+    for (n, packet) in packets.iter().enumerate() {
+        let mut bytes = Vec::new();
+        packet.write_to(&mut bytes);
+        if n == 2 {
+            missing = bytes;
+        } else {
+            socket.send(&bytes).await.unwrap();
+        }
+    }
+
+    let mut parser = FeedbackParser::new([&sender.session.stream]);
+    let asked = async {
+        let (mut datagram, mut asked) = ([0; 2048], Vec::new());
+        while asked.is_empty() {
+            let len = socket.recv(&mut datagram).await.unwrap();
+            let mut note = |event| {
+                if let FeedbackEvent::Nack { sequences, .. } = event {
+                    asked = sequences;
+                }
+            };
+            parser.parse(NtpTime::default(), &datagram[..len], &mut note).unwrap();
+        }
+        asked
+    };
+    assert_eq!(timeout(DEADLINE, asked).await.expect("it is asked for"), [1002]);
+    socket.send(&missing).await.unwrap();
+    server.metric_becomes("yc_native_packets_repaired_total", |repaired| repaired == 1).await;
+    assert!(server.metric("yc_native_packets_nacked_total").await >= 1);
     server.stop().await;
 }
 

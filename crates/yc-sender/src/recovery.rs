@@ -1,0 +1,387 @@
+//! What is done about packets that did not arrive: they are sent again as long as that can help, and a key frame
+//! is asked for when it cannot.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use serde::Serialize;
+use yc_media::{Bitrate, CaptureTime};
+use yc_rtp::{
+    HistoryLimits, NotSent, NtpTime, RtpHeader, RtpPacket, RtpStream, RtxStream, SentHistory, StreamParams,
+};
+
+use crate::token_bucket::TokenBucket;
+
+/// Keeps what left, and sends it again on request.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    history: SentHistory,
+    /// Where it was negotiated; else packets are sent again as they were.
+    rtx: Option<RtxStream>,
+    /// Asked for and not looked at yet, in the order of asking.
+    asked: VecDeque<u16>,
+    /// The first packet of the last key frame: what was before it is of no use any more.
+    key_frame: Option<u16>,
+    /// Whether its last packet is still to leave.
+    key_frame_leaves: bool,
+    /// The newest packet that left.
+    newest: Option<u16>,
+    /// Its timestamp.
+    timestamp: u32,
+    /// How far back from the newest what is sent as a probe has come.
+    probed: u16,
+    rtt: Option<Duration>,
+    /// What may be sent again: a receiver that asks for everything must not starve the picture.
+    budget: TokenBucket,
+    /// Whether there is room to send more than was asked for.
+    has_room: bool,
+    /// Goes once more right behind what it is a copy of.
+    copy: Option<RtpPacket>,
+    tail: Option<Tail>,
+    losses: LossWatch,
+    keyframe_needed: bool,
+    counters: RecoveryCounters,
+}
+
+/// What was done about packets that did not arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RecoveryCounters {
+    /// Packets sent again because a receiver asked.
+    pub resent: u64,
+    /// Requests left out: the packet had been sent again less than a round trip before.
+    pub too_soon: u64,
+    /// Requests for what is not kept any more.
+    pub too_late: u64,
+    /// Requests for what never left, or for more than can wait.
+    pub refused: u64,
+    /// Packets sent again without being asked for: the last one of a picture after which nothing came, whose loss
+    /// nobody would notice.
+    pub unasked: u64,
+    /// Packets sent again, or empty ones, to measure the network.
+    pub probing: u64,
+}
+
+/// The last packet of a picture. What is lost at the end is missed only when something comes after it, which on a
+/// screen at rest may be a second later.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    sequence: u16,
+    /// When it goes again, if nothing else has left by then.
+    at: CaptureTime,
+    times: u32,
+}
+
+/// Longer than from one picture to the next at 30 fps: where pictures follow each other, no tail goes again.
+const TAIL_DELAY: Duration = Duration::from_millis(40);
+
+/// What leaves once more.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call, and a box would be an allocation a packet"
+)]
+pub(crate) enum Resend {
+    /// This packet.
+    Packet(RtpPacket),
+    /// Nothing but padding.
+    Padding,
+}
+
+/// The most requests that wait: mediasoup asks for 1,000 packets at most.
+const MAX_ASKED: usize = 1_024;
+
+/// How much of it may leave at once: a burst of losses is made up for before the picture freezes.
+const BUDGET_BURST: Duration = Duration::from_millis(500);
+
+/// So many of the newest packets are sent as a probe before the newest come again.
+const PROBED_BACK: u16 = 64;
+
+/// The longest padding that a packet can have.
+const PADDING: NonZeroU8 = NonZeroU8::MAX;
+
+impl Recovery {
+    pub(crate) fn new(params: &StreamParams, first_rtx_sequence: u16) -> Self {
+        Self {
+            history: SentHistory::new(HistoryLimits::default()),
+            rtx: RtxStream::new(params, first_rtx_sequence),
+            asked: VecDeque::with_capacity(MAX_ASKED),
+            key_frame: None,
+            key_frame_leaves: false,
+            newest: None,
+            timestamp: 0,
+            probed: 0,
+            rtt: None,
+            budget: TokenBucket::new(Bitrate::bps(1), BUDGET_BURST, CaptureTime::default()),
+            has_room: true,
+            copy: None,
+            tail: None,
+            losses: LossWatch::default(),
+            keyframe_needed: false,
+            counters: RecoveryCounters::default(),
+        }
+    }
+
+    /// A packet left for the first time.
+    pub(crate) fn on_sent(&mut self, now: CaptureTime, packet: RtpPacket) {
+        let RtpHeader { sequence, timestamp, marker, .. } = packet.header;
+        (self.newest, self.timestamp, self.probed) = (Some(sequence), timestamp, 0);
+        self.losses.on_sent(now);
+        self.tail = self.rtx.as_ref().filter(|_| marker).and_then(|_| {
+            let times = self.losses.tail_copies().max(u32::from(self.key_frame_leaves));
+            (times > 0).then_some(Tail { sequence, at: now + TAIL_DELAY, times })
+        });
+        self.key_frame_leaves &= !marker;
+        self.history.insert(now, packet);
+    }
+
+    /// A key frame begins with the packet under `first`.
+    pub(crate) fn on_keyframe(&mut self, first: u16) {
+        self.key_frame = Some(first);
+        self.key_frame_leaves = true;
+    }
+
+    pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
+        self.rtt = Some(rtt);
+    }
+
+    /// A receiver asks for these.
+    pub(crate) fn on_nack(&mut self, sequences: &[u16]) {
+        let room = MAX_ASKED - self.asked.len();
+        self.asked.extend(sequences.iter().take(room));
+        self.counters.refused += sequences.len().saturating_sub(room) as u64;
+    }
+
+    /// What was asked for may leave at `rate` from now on, and twice only if there is room for more.
+    pub(crate) fn set_budget(&mut self, now: CaptureTime, rate: Bitrate, has_room: bool) {
+        self.budget.set_rate(now, rate);
+        self.has_room = has_room;
+    }
+
+    /// When what was asked for may leave, if something was.
+    pub(crate) fn next_at(&self, now: CaptureTime) -> Option<CaptureTime> {
+        let asked = !self.asked.is_empty() || self.copy.is_some();
+        asked.then(|| self.budget.next_ready(now))
+    }
+
+    /// When the last packet of the last picture goes again, if it does.
+    pub(crate) fn tail_at(&self) -> Option<CaptureTime> {
+        self.tail.map(|tail| tail.at)
+    }
+
+    /// The last packet of the last picture, if nothing has left after it for a while.
+    pub(crate) fn next_tail(&mut self, now: CaptureTime) -> Option<Resend> {
+        let tail = self.tail.filter(|tail| tail.at <= now)?;
+        let times = tail.times - 1;
+        self.tail = (times > 0).then_some(Tail { at: now + TAIL_DELAY, times, ..tail });
+        let packet =
+            self.history.retransmit(now, self.rtt.map(|rtt| rtt.min(TAIL_DELAY)), tail.sequence).ok()?;
+        self.counters.unasked += 1;
+        Some(Resend::Packet(packet.clone()))
+    }
+
+    /// The next packet that was asked for and can be sent again.
+    pub(crate) fn next_asked(&mut self, now: CaptureTime) -> Option<Resend> {
+        if !self.budget.ready(now) {
+            return None;
+        }
+        if let Some(packet) = self.copy.take() {
+            self.counters.unasked += 1;
+            self.budget.take(now, packet.wire_len());
+            return Some(Resend::Packet(packet));
+        }
+        while let Some(sequence) = self.asked.pop_front() {
+            let is_first = self.history.times_sent(sequence) == Some(1);
+            match self.history.retransmit(now, self.rtt, sequence) {
+                Ok(packet) => {
+                    self.counters.resent += 1;
+                    self.budget.take(now, packet.wire_len());
+                    let packet = packet.clone();
+                    if is_first {
+                        self.losses.on_lost();
+                    }
+                    // A third try would come too late to be shown in time.
+                    if self.rtx.is_some() && self.has_room && (!is_first || self.losses.is_heavy()) {
+                        self.copy = Some(packet.clone());
+                    }
+                    return Some(Resend::Packet(packet));
+                }
+                Err(NotSent::TooSoon) => self.counters.too_soon += 1,
+                Err(NotSent::TooOld) => {
+                    self.counters.too_late += 1;
+                    self.keyframe_needed |= self.is_needed(sequence);
+                }
+                Err(_) => self.counters.refused += 1,
+            }
+        }
+        None
+    }
+
+    /// Whether a picture that is still to come refers to the packet under `sequence`, which left some time ago.
+    fn is_needed(&self, sequence: u16) -> bool {
+        // Both are behind the newest: the one that is less far behind came later.
+        let (Some(key_frame), Some(newest)) = (self.key_frame, self.newest) else { return false };
+        newest.wrapping_sub(sequence) <= newest.wrapping_sub(key_frame)
+    }
+
+    /// Whether something is gone for good that pictures still refer to. Said once.
+    pub(crate) fn take_keyframe_needed(&mut self) -> bool {
+        std::mem::take(&mut self.keyframe_needed)
+    }
+
+    /// Something to send for a probe when no media waits: what left last, once more, so that it makes up for a
+    /// loss that nobody has told of yet; else padding. None where nothing can be sent that the receiver would
+    /// not take for media.
+    pub(crate) fn next_probing(&mut self, now: CaptureTime) -> Option<Resend> {
+        self.rtx.as_ref()?;
+        let newest = self.newest?;
+        self.counters.probing += 1;
+        while self.probed < PROBED_BACK {
+            let sequence = newest.wrapping_sub(self.probed);
+            self.probed += 1;
+            if let Ok(packet) = self.history.retransmit(now, self.rtt, sequence) {
+                return Some(Resend::Packet(packet.clone()));
+            }
+        }
+        self.probed = 0;
+        Some(Resend::Padding)
+    }
+
+    /// The bytes of `resend` on the wire.
+    pub(crate) fn wire_len(&self, resend: &Resend) -> usize {
+        match (resend, &self.rtx) {
+            (Resend::Packet(packet), Some(_)) => packet.wire_len() + RtxStream::OVERHEAD,
+            (Resend::Packet(packet), None) => packet.wire_len(),
+            (Resend::Padding, Some(rtx)) => rtx.padding_overhead() + usize::from(PADDING.get()),
+            (Resend::Padding, None) => 0,
+        }
+    }
+
+    /// Appends the report of the stream of what was sent again, if there is one, to the report in `out`.
+    pub(crate) fn append_report(&self, now: NtpTime, timestamp: u32, out: &mut Vec<u8>) {
+        if let Some(rtx) = &self.rtx {
+            rtx.append_report(now, timestamp, out);
+        }
+    }
+
+    /// Appends the end of that stream to the goodbye in `out`.
+    pub(crate) fn append_goodbye(&self, out: &mut Vec<u8>) {
+        if let Some(rtx) = &self.rtx {
+            rtx.append_goodbye(out);
+        }
+    }
+
+    /// Replaces what is in `out` by `resend`, as what leaves `at` under the number `transport_sequence`.
+    pub(crate) fn write(
+        &mut self,
+        resend: &Resend,
+        stream: &mut RtpStream,
+        at: NtpTime,
+        transport_sequence: u16,
+        out: &mut Vec<u8>,
+    ) {
+        match (resend, &mut self.rtx) {
+            (Resend::Packet(packet), Some(rtx)) => rtx.write_to(packet, at, transport_sequence, out),
+            (Resend::Packet(packet), None) => {
+                stream.write_again(packet, at, transport_sequence, out);
+                stream.on_sent(packet);
+            }
+            (Resend::Padding, Some(rtx)) => {
+                rtx.write_padding(PADDING, self.timestamp, at, transport_sequence, out);
+            }
+            // Padding is asked for only where there is a stream for it.
+            (Resend::Padding, None) => out.clear(),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> RecoveryCounters {
+        self.counters
+    }
+}
+
+/// How much is lost, by what receivers ask for: in the present stretch of time and the one before it.
+#[derive(Debug, Default)]
+struct LossWatch {
+    present: Tally,
+    before: Tally,
+    since: Option<CaptureTime>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    sent: u32,
+    lost: u32,
+}
+
+impl LossWatch {
+    const STRETCH: Duration = Duration::from_secs(10);
+    /// Fewer packets say nothing.
+    const FEWEST: u32 = 50;
+
+    fn on_sent(&mut self, now: CaptureTime) {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_since(since) >= Self::STRETCH {
+            self.before = std::mem::take(&mut self.present);
+            self.since = Some(now);
+        }
+        self.present.sent += 1;
+    }
+
+    fn on_lost(&mut self) {
+        self.present.lost += 1;
+    }
+
+    /// The part of the packets that was lost, once enough were sent to tell.
+    fn part(&self) -> Option<f32> {
+        let sent = self.present.sent + self.before.sent;
+        let lost = self.present.lost + self.before.lost;
+        (sent >= Self::FEWEST).then(|| lost as f32 / sent as f32)
+    }
+
+    /// How often the last packet of a picture goes again.
+    fn tail_copies(&self) -> u32 {
+        match self.part() {
+            Some(part) if part < 0.002 => 0,
+            Some(part) if part >= 0.02 => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether what is sent again is lost again so often that it goes twice at once.
+    fn is_heavy(&self) -> bool {
+        self.part().is_some_and(|part| part >= 0.03)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> CaptureTime {
+        CaptureTime::from_epoch(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_tail_goes_again_by_what_is_lost() {
+        let mut losses = LossWatch::default();
+        assert_eq!((losses.tail_copies(), losses.is_heavy()), (1, false), "nobody knows yet");
+        (0..1_000).for_each(|n| losses.on_sent(at(n)));
+        assert_eq!((losses.tail_copies(), losses.is_heavy()), (0, false));
+        (0..10).for_each(|_| losses.on_lost());
+        assert_eq!((losses.tail_copies(), losses.is_heavy()), (1, false));
+        (0..20).for_each(|_| losses.on_lost());
+        assert_eq!((losses.tail_copies(), losses.is_heavy()), (2, true));
+    }
+
+    #[test]
+    fn losses_are_forgotten() {
+        let mut losses = LossWatch::default();
+        (0..100).for_each(|n| losses.on_sent(at(n)));
+        (0..10).for_each(|_| losses.on_lost());
+        (0..400).for_each(|n| losses.on_sent(at(10_000 + n)));
+        assert_eq!(losses.part(), Some(0.02));
+        (0..100).for_each(|n| losses.on_sent(at(20_000 + n)));
+        assert_eq!(losses.part(), Some(0.0));
+    }
+}

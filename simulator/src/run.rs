@@ -1,0 +1,496 @@
+//! The sender's session on one network, with one kind of screen: event after event on a hand-moved clock.
+//!
+//! ```text
+//! trace ─► Encoder ─► SenderSession ─► Path ─► Receiver ─► what the viewer sees
+//!            ▲  Aim, MakeKeyframe │      there      │
+//!            └────────────────────┘◄──── Path ◄─────┘ RTCP
+//!                                        back
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use yc_media::{CaptureTime, FrameKind, H264ProfileLevelId};
+use yc_rtp::{
+    CodecParams, ExtensionKind, ParamsError, RtpExtension, RtpHeader, RtxParams, StreamParams, rtcp,
+};
+use yc_sender::bandwidth::BandwidthConfig;
+use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
+
+use crate::compare::Candidate;
+use crate::{
+    DelayHistogram, Encoder, IP_UDP_OVERHEAD, ModelFrame, Path, PathError, PathStats, Profile, Receiver,
+    ReceiverStats, Score, ScreenChange, Shown, Trace,
+};
+
+/// What is run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// The network.
+    pub profile: Profile,
+    /// The screen.
+    pub trace: Trace,
+    /// Decides what chance decides.
+    pub seed: u64,
+    /// The sender.
+    pub config: SenderConfig,
+    /// Estimates what the network takes instead of the session's own estimator. Default: none.
+    pub estimator: Option<&'static Candidate>,
+    /// When viewers come, each of whom needs a key frame. Default: 200 ms.
+    pub joins: Vec<Duration>,
+}
+
+impl Profile {
+    /// Both directions. What chance does to one is apart from what it does to the other.
+    pub(crate) fn paths<T: Clone, U: Clone>(&self, seed: u64) -> Result<(Path<T>, Path<U>), RunError> {
+        let error = |source| RunError::Profile { profile: self.name, source };
+        let forward = Path::new(self.forward.clone(), seed).map_err(error)?;
+        let backward = Path::new(self.backward.clone(), seed ^ BACKWARD).map_err(error)?;
+        Ok((forward, backward))
+    }
+}
+
+impl Scenario {
+    /// `trace` over `profile` with the sender's defaults.
+    pub fn new(profile: &Profile, trace: &Trace, seed: u64) -> Self {
+        Self {
+            profile: profile.clone(),
+            trace: *trace,
+            seed,
+            config: SenderConfig::default(),
+            estimator: None,
+            joins: vec![Duration::from_millis(200)],
+        }
+    }
+
+    /// With another sender.
+    #[must_use]
+    pub fn with_config(mut self, config: SenderConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With another estimator than the session's own.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: &'static Candidate) -> Self {
+        self.estimator = Some(estimator);
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// If the profile cannot be, the session does not take the stream, or it asks to be called again and
+    /// again without the time going on.
+    pub fn run(&self) -> Result<Record, RunError> {
+        Run::new(self)?.finish()
+    }
+
+    /// Runs it and says how it went.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn score(&self) -> Result<Score, RunError> {
+        Ok(Score::new(self, &self.run()?))
+    }
+}
+
+/// Why a scenario could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The network cannot be.
+    #[error("profile {profile}")]
+    Profile {
+        /// Its name.
+        profile: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: PathError,
+    },
+    /// The session does not take the stream.
+    #[error("the session does not take the stream")]
+    Session(#[from] ParamsError),
+    /// The session wants to be called now, for ever.
+    #[error("the session is due at {0:?} again and again")]
+    Stuck(Duration),
+}
+
+/// All that a run left behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Record {
+    /// What the screen showed.
+    pub changes: Vec<ScreenChange>,
+    /// Every frame of the encoder, by number.
+    pub frames: Vec<FrameRecord>,
+    /// What the viewer saw, in order.
+    pub shown: Vec<Shown>,
+    /// What the session aimed at, from when on, in bits per second and frames per second.
+    pub aims: Vec<(Duration, u32, u32)>,
+    /// Datagrams that left the bottleneck: when they were sent, how long they waited, and their bytes on the
+    /// link. Only those that arrive are here.
+    pub passed: Vec<(Duration, Duration, usize)>,
+    /// Datagrams of RTP that were offered to the path: when, and their bytes on the link.
+    pub offered: Vec<(Duration, usize)>,
+    /// RTP packets that left the session with a sequence number sent before, or in the retransmission stream.
+    pub retransmitted: u64,
+    /// Pictures that waited because too much had yet to be sent.
+    pub postponed: u64,
+    /// When the session said that the receiver is silent, if it did.
+    pub silent_at: Option<Duration>,
+    /// The way there.
+    pub forward: PathStats,
+    /// How long datagrams waited at the bottleneck.
+    pub queue_delays: DelayHistogram,
+    /// The way back.
+    pub backward: PathStats,
+    /// The far end.
+    pub receiver: ReceiverStats,
+}
+
+/// A frame of the encoder.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct FrameRecord {
+    /// When its picture was captured.
+    pub captured_at: Duration,
+    /// Whether it is a key frame.
+    pub is_key: bool,
+    /// Its bytes.
+    pub bytes: usize,
+    /// How much of the picture it brings the viewer to, 0.0 to 1.0.
+    pub sharpness: f64,
+}
+
+/// A run that is under way.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    now: Duration,
+    session: SenderSession,
+    encoding: Encoding,
+    changes: VecDeque<ScreenChange>,
+    joins: VecDeque<Duration>,
+    forward: Path<Vec<u8>>,
+    backward: Path<Vec<u8>>,
+    receiver: Receiver,
+    datagram: Vec<u8>,
+    /// The highest sequence number that was sent.
+    sent: Option<u16>,
+    record: Record,
+}
+
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
+        let Scenario { profile, trace, seed, config, .. } = scenario;
+        let params = stream_params();
+        let seeds = SessionSeeds::new(FIRST_SEQUENCE, 0xffff_ff00, clock(Duration::ZERO), UNIX);
+        let mut session = SenderSession::new(config, params.clone(), seeds)?;
+        if let Some(estimator) = scenario.estimator {
+            session = session.with_estimator((estimator.make)(BandwidthConfig::new(config.bitrate)));
+        }
+        let (forward, backward) = profile.paths(*seed)?;
+        let changes = trace.changes(profile.duration, *seed);
+        let goal = session.goal().target;
+        let record = Record {
+            changes: changes.clone(),
+            frames: Vec::new(),
+            shown: Vec::new(),
+            aims: vec![(Duration::ZERO, goal.bitrate.as_bps(), goal.frame_rate.as_fps())],
+            passed: Vec::new(),
+            offered: Vec::new(),
+            retransmitted: 0,
+            postponed: 0,
+            silent_at: None,
+            forward: PathStats::default(),
+            queue_delays: DelayHistogram::new(),
+            backward: PathStats::default(),
+            receiver: ReceiverStats::default(),
+        };
+        Ok(Self {
+            scenario,
+            now: Duration::ZERO,
+            encoding: Encoding::new(config, Encoder::new(goal)),
+            session,
+            changes: changes.into(),
+            joins: scenario.joins.iter().copied().collect(),
+            forward,
+            backward,
+            receiver: Receiver::new(&params),
+            datagram: Vec::with_capacity(2_048),
+            sent: None,
+            record,
+        })
+    }
+
+    fn finish(mut self) -> Result<Record, RunError> {
+        let end = self.scenario.profile.duration;
+        let mut rounds = 0;
+        loop {
+            self.happen();
+            let next = self.next_event();
+            // Whatever is overdue is due now.
+            rounds = if next <= self.now { rounds + 1 } else { 0 };
+            if rounds > MAX_ROUNDS {
+                return Err(RunError::Stuck(self.now));
+            }
+            if next >= end {
+                break;
+            }
+            self.now = self.now.max(next);
+        }
+        let record = &mut self.record;
+        record.forward = self.forward.stats();
+        record.backward = self.backward.stats();
+        record.queue_delays = self.forward.queue_delays().clone();
+        record.receiver = self.receiver.stats();
+        Ok(self.record)
+    }
+
+    fn next_event(&self) -> Duration {
+        let session = self.session.poll_timeout().map(|at| at.saturating_since(clock(Duration::ZERO)));
+        [
+            session,
+            self.changes.front().map(|change| change.at),
+            self.joins.front().copied(),
+            self.encoding.due_at(self.now, self.session.has_room()),
+            self.forward.next_due(),
+            self.backward.next_due(),
+            self.receiver.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(Duration::MAX)
+    }
+
+    /// What is due at the present time, in the order of the picture above.
+    fn happen(&mut self) {
+        let now = self.now;
+        while let Some(change) = self.changes.pop_front_if(|change| change.at <= now) {
+            self.encoding.on_change(change);
+        }
+        while self.joins.pop_front_if(|at| *at <= now).is_some() {
+            self.receiver.on_join();
+        }
+        while let Some(arrival) = self.forward.pop_due(now) {
+            self.record.passed.push((arrival.sent_at, arrival.queued, arrival.bytes));
+            self.receiver.handle_datagram(now, &arrival.payload);
+        }
+        self.receiver.take_shown(&mut self.record.shown);
+        while self.receiver.poll_transmit(now, &mut self.datagram) {
+            let bytes = self.datagram.len() + IP_UDP_OVERHEAD;
+            self.backward.push(now, bytes, std::mem::take(&mut self.datagram));
+        }
+        while let Some(arrival) = self.backward.pop_due(now) {
+            self.session.handle_datagram(clock(now), &arrival.payload);
+        }
+        if let Some(frame) = self.encoding.finished(now) {
+            self.session.handle_frame(clock(now), &frame.encoded);
+        }
+        self.session.handle_timeout(clock(now));
+        self.transmit();
+        while let Some(action) = self.session.poll_action() {
+            self.act(action);
+        }
+        if let Some(frame) = self.encoding.step(now, self.session.has_room(), &mut self.record.postponed) {
+            self.record.frames.push(frame);
+        }
+    }
+
+    fn transmit(&mut self) {
+        let now = clock(self.now);
+        while let Some(transmit) = self.session.poll_transmit(now, &mut self.datagram) {
+            self.session.on_sent(transmit, self.datagram.len());
+            let bytes = self.datagram.len() + IP_UDP_OVERHEAD;
+            if transmit != Transmit::Control {
+                self.record.offered.push((self.now, bytes));
+                self.record.retransmitted += u64::from(self.is_retransmission());
+            }
+            // The path keeps the datagram; the next is written into another buffer.
+            self.forward.push(self.now, bytes, std::mem::take(&mut self.datagram));
+        }
+    }
+
+    /// Whether the datagram that was written last repeats one.
+    fn is_retransmission(&mut self) -> bool {
+        if rtcp::is_rtcp(&self.datagram) {
+            return false;
+        }
+        let Ok((header, payload)) = RtpHeader::parse(&self.datagram) else { return false };
+        if header.ssrc == RTX.ssrc {
+            return !payload.is_empty();
+        }
+        let ahead = self.sent.map_or(1, |sent| header.sequence.wrapping_sub(sent).cast_signed());
+        if ahead > 0 {
+            self.sent = Some(header.sequence);
+        }
+        ahead <= 0
+    }
+
+    fn act(&mut self, action: SessionAction) {
+        match action {
+            SessionAction::MakeKeyframe(_) => self.encoding.keyframe_wanted = true,
+            SessionAction::Aim(goal) => {
+                let target = goal.target;
+                self.encoding.encoder.set_rate(target);
+                self.record.aims.push((self.now, target.bitrate.as_bps(), target.frame_rate.as_fps()));
+            }
+            SessionAction::ReceiverSilent(_) => {
+                self.record.silent_at.get_or_insert(self.now);
+            }
+            // What the ladder changed is said by `Aim`.
+            _ => {}
+        }
+    }
+}
+
+/// What stands between screen and session: when a picture is encoded, and when a still one is again. As the
+/// sender's encoding thread does it, with an encoder that takes a fixed time.
+#[derive(Debug)]
+struct Encoding {
+    encoder: Encoder,
+    still: yc_sender::StillConfig,
+    keyframe_wanted: bool,
+    /// The captured picture that waits.
+    waiting: Option<Duration>,
+    postponed: bool,
+    begun_at: Option<Duration>,
+    /// Captured pictures are told apart by this.
+    captured_at: Duration,
+    /// Until when a still picture is sharpened.
+    refine_until: Duration,
+    /// What is being encoded, and when it will be done.
+    busy: Option<(Duration, ModelFrame)>,
+}
+
+impl Encoding {
+    fn new(config: &SenderConfig, encoder: Encoder) -> Self {
+        Self {
+            encoder,
+            still: config.still,
+            keyframe_wanted: true,
+            waiting: None,
+            postponed: false,
+            begun_at: None,
+            captured_at: Duration::ZERO,
+            refine_until: Duration::ZERO,
+            busy: None,
+        }
+    }
+
+    /// A changed picture was captured; the newest wins.
+    fn on_change(&mut self, change: ScreenChange) {
+        self.encoder.on_change(change.part);
+        self.waiting = Some(change.at);
+    }
+
+    /// When [`step`](Self::step) or [`finished`](Self::finished) has something to do next.
+    fn due_at(&self, now: Duration, has_room: bool) -> Option<Duration> {
+        if let Some((done, _)) = &self.busy {
+            return Some(*done);
+        }
+        let mut at = self.wanted_at()?;
+        if at <= now && !has_room {
+            // Looked at in steps, as the thread does.
+            at = now + BACKLOG_POLL;
+        }
+        Some(at)
+    }
+
+    /// When a picture is encoded next if there is room.
+    fn wanted_at(&self) -> Option<Duration> {
+        let Some(begun_at) = self.begun_at else { return self.waiting };
+        let interval = self.encoder.target().frame_rate.interval();
+        if self.waiting.is_some() {
+            // Captures come no faster than the frame rate; a little early is on time.
+            return Some(begun_at + interval.mul_f64(0.9));
+        }
+        if self.keyframe_wanted {
+            return Some(begun_at);
+        }
+        let sharpening = begun_at + self.still.refine_interval.max(interval * 3 / 2);
+        if sharpening <= self.refine_until {
+            return Some(sharpening);
+        }
+        Some(begun_at + self.still.repeat_interval)
+    }
+
+    /// Takes the frame that is done by `now`.
+    fn finished(&mut self, now: Duration) -> Option<ModelFrame> {
+        let (_, frame) = self.busy.take_if(|(done, _)| *done <= now)?;
+        Some(frame)
+    }
+
+    /// Encodes what is due: a captured picture, a wanted key frame, or the last picture once more.
+    fn step(&mut self, now: Duration, has_room: bool, postponed: &mut u64) -> Option<FrameRecord> {
+        if self.busy.is_some() || self.wanted_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        if !has_room {
+            *postponed += u64::from(!std::mem::replace(&mut self.postponed, true));
+            return None;
+        }
+        self.postponed = false;
+        let fresh = self.waiting.take();
+        if fresh.is_some() || self.keyframe_wanted {
+            self.refine_until = now + self.still.refine_for;
+        }
+        let least = if self.begun_at.is_some() { self.captured_at + LEAST_STEP } else { Duration::ZERO };
+        self.captured_at = fresh.unwrap_or(now).max(least);
+        self.begun_at = Some(now);
+        let kind = if std::mem::take(&mut self.keyframe_wanted) { FrameKind::Key } else { FrameKind::Delta };
+        let frame = self.encoder.encode(now, clock(self.captured_at), kind);
+        if frame.encoded.qp.is_some_and(|qp| qp <= self.still.sharp_qp) {
+            self.refine_until = Duration::ZERO;
+        }
+        let is_key = frame.encoded.is_key();
+        let record = FrameRecord {
+            captured_at: self.captured_at,
+            is_key,
+            bytes: frame.encoded.data.len(),
+            sharpness: frame.sharpness,
+        };
+        let takes = if is_key { ENCODE_KEY } else { ENCODE_DELTA };
+        self.busy = Some((now + takes, frame));
+        Some(record)
+    }
+}
+
+/// The capture clock at `now` of the run.
+pub(crate) fn clock(now: Duration) -> CaptureTime {
+    CaptureTime::from_epoch(EPOCH + now)
+}
+
+/// The stream that is sent: what a mediasoup producer of H264 is negotiated with.
+pub(crate) fn stream_params() -> StreamParams {
+    let profile_level_id = H264ProfileLevelId { profile_idc: 0x42, constraints: 0xc0, level_idc: 0x28 };
+    let mut params = StreamParams::new(SSRC, 101, CodecParams::H264 { profile_level_id }, "simulator");
+    params.rtx = Some(RTX);
+    params.extensions = vec![
+        RtpExtension { kind: ExtensionKind::AbsSendTime, id: 4 },
+        RtpExtension { kind: ExtensionKind::TransportWideCc, id: 5 },
+    ];
+    params
+}
+
+const SSRC: u32 = 0x0a0b_0c0d;
+const RTX: RtxParams = RtxParams { ssrc: 0x0a0b_0c0e, payload_type: 102 };
+/// Wraps soon.
+const FIRST_SEQUENCE: u16 = 65_000;
+const EPOCH: Duration = Duration::from_secs(1_000);
+const UNIX: Duration = Duration::from_secs(1_700_000_000);
+/// Sets the chances of the way back apart from those of the way there.
+const BACKWARD: u64 = 0x6261_636b;
+/// What encoding takes: what OpenH264 took at 1080p on an x86-64 machine of 2026, in one thread.
+const ENCODE_DELTA: Duration = Duration::from_millis(10);
+const ENCODE_KEY: Duration = Duration::from_millis(30);
+/// How often the encoding side looks again while something waits for room to be sent.
+const BACKLOG_POLL: Duration = Duration::from_millis(5);
+/// Pictures differ in time by this much at least, so that RTP's clock of 90 kHz tells them apart.
+const LEAST_STEP: Duration = Duration::from_micros(100);
+/// Rounds of the loop without the time going on. A burst of packets takes a few.
+const MAX_ROUNDS: u32 = 10_000;
