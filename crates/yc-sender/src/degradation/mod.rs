@@ -44,6 +44,8 @@ pub(crate) struct Ladder {
     pressure: Pressure,
     worse_since: Option<CaptureTime>,
     better_since: Option<CaptureTime>,
+    /// Since when the network has taken again what level 0 needs.
+    wide_since: Option<CaptureTime>,
     back_off: BackOff,
     /// Time spent in each level before the present stay.
     in_level: [Duration; LEVELS],
@@ -90,6 +92,10 @@ pub struct DegradationStatus {
     pub pressure: Pressure,
 }
 
+/// How many times sooner the ladder goes back when the network is measured to take everything again: after 1 s by
+/// default.
+const WIDE_SOONER: u32 = 5;
+
 /// Nothing gave way, or the first one, two or three knobs did.
 const LEVELS: usize = 4;
 
@@ -108,6 +114,7 @@ impl Ladder {
             pressure: Pressure::default(),
             worse_since: None,
             better_since: None,
+            wide_since: None,
             back_off: BackOff::new(config),
             in_level: [Duration::ZERO; LEVELS],
             entered_at: None,
@@ -133,11 +140,15 @@ impl Ladder {
         let halves = measured.halves.map(|half| self.pressure_on(self.level, &half));
         if let Some(cause) = Pressure::beyond(&halves, &self.config) {
             self.better_since = None;
+            self.wide_since = None;
             let since = *self.worse_since.get_or_insert(now);
             let held = now.saturating_since(since) >= self.config.hold_worse;
             return if held { self.step_down(now, cause) } else { None };
         }
         self.worse_since = None;
+        if self.is_wide_again(now, &measured.halves[1]) {
+            return self.step_to_top(now);
+        }
         // A better level must be calm too, or going back would only bring the pressure back.
         if self.level == 0 || !self.pressure_on(self.level - 1, &measured.whole).is_calm(&self.config) {
             self.better_since = None;
@@ -146,6 +157,24 @@ impl Ladder {
         let since = *self.better_since.get_or_insert(now);
         let held = now.saturating_since(since) >= self.back_off.hold();
         if held { self.step_up(now) } else { None }
+    }
+
+    /// Whether only the network held anything back, and takes all of it again. That is measured, not tried: there
+    /// is no reason to go back step by step.
+    fn is_wide_again(&mut self, now: CaptureTime, lately: &Stretch) -> bool {
+        let causes = &self.causes[1..=usize::from(self.level)];
+        let by_network = causes
+            .iter()
+            .all(|cause| matches!(cause, Some(PressureCause::Bandwidth | PressureCause::SendDrops)));
+        let pressure = self.pressure_on(0, lately);
+        let wide =
+            self.level > 0 && by_network && pressure.bandwidth.is_some() && pressure.is_calm(&self.config);
+        if !wide {
+            self.wide_since = None;
+            return false;
+        }
+        let since = *self.wide_since.get_or_insert(now);
+        now.saturating_since(since) >= self.back_off.hold() / WIDE_SOONER
     }
 
     /// Steps down at once: something broke under its load. None on the last level, or if nothing may give way.
@@ -198,12 +227,19 @@ impl Ladder {
         self.step(now, self.level - 1, cause)
     }
 
+    fn step_to_top(&mut self, now: CaptureTime) -> Option<LevelChange> {
+        let cause = self.causes[usize::from(self.level)]?;
+        self.back_off.on_better(now);
+        self.step(now, 0, cause)
+    }
+
     fn step(&mut self, now: CaptureTime, to: u8, cause: PressureCause) -> Option<LevelChange> {
         self.in_level[usize::from(self.level)] += self.in_present_level(now);
         self.entered_at = Some(now);
         self.window.clear(now);
         self.worse_since = None;
         self.better_since = None;
+        self.wide_since = None;
         self.changes += 1;
         let from = std::mem::replace(&mut self.level, to);
         Some(LevelChange { from, to, cause })

@@ -205,6 +205,34 @@ fn a_lower_level_needs_less_of_the_network() {
 }
 
 #[test]
+fn a_network_that_takes_everything_again_brings_back_everything_at_once() {
+    let mut run = Run::new(|_| {});
+    let network = |kbps| PressureSample { available: Some(Bitrate::kbps(kbps)), ..calm() };
+    run.for_ms(12_000, &network(500));
+    assert_eq!(run.level(), 3);
+    let took = run.until_change(&network(5_000));
+    assert!(took.is_some_and(|ms| ms <= 2_500), "{took:?}: a half window of it and a second");
+    let back = LevelChange { from: 3, to: 0, cause: PressureCause::Bandwidth };
+    assert_eq!(run.changes.last(), Some(&back));
+
+    // It did not stand: the next time it is waited for twice as long.
+    run.for_ms(12_000, &network(500));
+    assert_eq!(run.level(), 3);
+    let again = run.until_change(&network(5_000));
+    assert!(again.zip(took).is_some_and(|(again, took)| again >= took + 750), "{again:?} after {took:?}");
+}
+
+#[test]
+fn what_the_machine_cannot_do_is_not_brought_back_by_the_network() {
+    let mut run = Run::new(|_| {});
+    let wide = |sample| PressureSample { available: Some(Bitrate::kbps(9_000)), ..sample };
+    run.for_ms(12_000, &wide(pressed()));
+    assert_eq!(run.level(), 3);
+    assert!(run.until_change(&wide(calm())).is_some_and(|ms| ms > 5_000));
+    assert_eq!(run.level(), 2);
+}
+
+#[test]
 fn idle_content_is_calm() {
     let mut run = Run::new(|_| {});
     run.for_ms(3_000, &pressed());
