@@ -4,9 +4,13 @@
 mod sys;
 
 use std::net::UdpSocket;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use yc_sender::{PacketTransport, UdpTransport};
+use yc_sender::{
+    PacketTransport, Refused, SrtpKeys, SrtpMasterKey, SrtpSuite, SrtpTransport, TransportError,
+    TransportWaker, UdpTransport,
+};
 
 #[global_allocator]
 static ALLOCATOR: sys::Counting = sys::Counting;
@@ -51,5 +55,77 @@ fn sending_and_receiving_allocate_nothing_in_the_steady_state() {
         println!("{allocated} allocations for 1,000 datagrams, {} a call at most", transport.max_batch());
         assert!(refused.is_empty());
         assert_eq!(allocated, 0);
+    }
+}
+
+/// A wire in memory for one datagram, in a buffer that is used again.
+#[derive(Debug, Clone)]
+struct Wire(Arc<Mutex<Vec<u8>>>);
+
+impl Wire {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Vec::with_capacity(2_048))))
+    }
+}
+
+impl PacketTransport for Wire {
+    fn send(&mut self, datagram: &mut Vec<u8>) -> Result<(), TransportError> {
+        let mut wire = self.0.lock().unwrap();
+        wire.clear();
+        wire.extend_from_slice(datagram);
+        Ok(())
+    }
+
+    fn flush(&mut self, _refused: &mut Vec<Refused>) {}
+
+    fn recv(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
+        let mut wire = self.0.lock().unwrap();
+        let len = wire.len();
+        buffer[..len].copy_from_slice(&wire);
+        wire.clear();
+        Ok((len > 0).then_some(len))
+    }
+
+    fn wait(&mut self, _timeout: Duration) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    fn waker(&self) -> TransportWaker {
+        TransportWaker::new(|| {})
+    }
+}
+
+#[test]
+fn protecting_and_opening_allocate_nothing_in_the_steady_state() {
+    for suite in SrtpSuite::ALL {
+        let key = |byte| SrtpMasterKey::new(*suite, &vec![byte; suite.key_len()]).unwrap();
+        let wire = Wire::new();
+        let keys = |ours, theirs| SrtpKeys::new(key(ours), key(theirs)).unwrap();
+        let mut sender = SrtpTransport::new(Box::new(wire.clone()), keys(1, 2));
+        let mut receiver = SrtpTransport::new(Box::new(wire.clone()), keys(2, 1));
+        let (mut datagram, mut buffer) = (Vec::with_capacity(2_048), [0; 2_048]);
+        let mut before = 0;
+        for sequence in 0..1_001_u16 {
+            // Each SSRC allocates once, with its first packet.
+            if sequence == 1 {
+                before = sys::allocations();
+            }
+            for ssrc in [1, 2] {
+                datagram.clear();
+                datagram.extend_from_slice(&[0x80, 96]);
+                datagram.extend_from_slice(&sequence.to_be_bytes());
+                datagram.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, ssrc]);
+                datagram.resize(1_184, 0x5a);
+                sender.send(&mut datagram).unwrap();
+            }
+            datagram.clear();
+            datagram.extend_from_slice(&[0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 1]);
+            receiver.send(&mut datagram).unwrap();
+            assert_eq!(sender.recv(&mut buffer).unwrap(), Some(12), "{suite}");
+            // A forgery is rejected.
+            wire.0.lock().unwrap().extend_from_slice(&[0x81; 60]);
+            assert_eq!(sender.recv(&mut buffer).unwrap(), None);
+        }
+        assert_eq!(sys::allocations() - before, 0, "{suite}");
     }
 }
