@@ -4,6 +4,11 @@
 //! in mid-run. It does no I/O and reads no clock, so a run is the same each time, and the same model can stand
 //! between two real sockets. [`PROFILES`] are the networks that the sender is measured on.
 //!
+//! With the feature `session`, which is on by default, a `Scenario` runs the sender's session through two paths to
+//! a receiver that is as mediasoup is, with a screen out of `TRACES`, and a `Score` says how it went; `compare`
+//! holds bandwidth estimators side by side. `docs/simulator.md` says what is modelled, and what is not. Without
+//! the feature there are the paths alone.
+//!
 //! ```
 //! use std::time::Duration;
 //! use yc_media::Bitrate;

@@ -1,5 +1,7 @@
 //! Which packets are lost on the way.
 
+use std::time::Duration;
+
 use crate::{PathError, Random};
 
 /// How packets are lost after the bottleneck: they took their time there, and do not arrive.
@@ -12,7 +14,7 @@ pub enum Loss {
     Independent(f64),
     /// In bursts. [Gilbert](https://doi.org/10.1002/j.1538-7305.1960.tb03959.x), 1960, and
     /// [Elliott](https://doi.org/10.1002/j.1538-7305.1963.tb00955.x), 1963: a chain of two states that moves
-    /// once a packet.
+    /// once a packet, and once in each 5 ms without one: a disturbance does not wait for the next packet.
     GilbertElliott {
         /// Probability of going from the good state to the bad one, 0.0 to 1.0.
         to_bad: f64,
@@ -76,12 +78,14 @@ pub(crate) fn check(what: &'static str, value: f64) -> Result<(), PathError> {
 pub(crate) struct LossProcess {
     loss: Loss,
     bad: bool,
+    /// When the chain moved last.
+    moved_at: Duration,
     random: Random,
 }
 
 impl LossProcess {
     pub(crate) fn new(loss: Loss, random: Random) -> Self {
-        Self { loss, bad: false, random }
+        Self { loss, bad: false, moved_at: Duration::ZERO, random }
     }
 
     pub(crate) fn set(&mut self, loss: Loss) {
@@ -89,27 +93,41 @@ impl LossProcess {
         self.bad = false;
     }
 
-    /// Whether the next packet is lost.
-    pub(crate) fn next(&mut self) -> bool {
+    /// Whether the next packet, at `now`, is lost.
+    pub(crate) fn next(&mut self, now: Duration) -> bool {
+        let idle = now.saturating_sub(std::mem::replace(&mut self.moved_at, now));
         match self.loss {
             Loss::Never => false,
             Loss::Independent(probability) => self.random.happens(probability),
             Loss::GilbertElliott { to_bad, to_good, in_good, in_bad } => {
-                let leaves = self.random.happens(if self.bad { to_good } else { to_bad });
-                self.bad ^= leaves;
+                let steps = (idle.as_nanos() / IDLE_STEP.as_nanos()).clamp(1, MAX_STEPS);
+                for _ in 0..steps {
+                    let leaves = self.random.happens(if self.bad { to_good } else { to_bad });
+                    self.bad ^= leaves;
+                }
                 self.random.happens(if self.bad { in_bad } else { in_good })
             }
         }
     }
 }
 
+/// In this time without a packet the chain moves once.
+const IDLE_STEP: Duration = Duration::from_millis(5);
+/// After so many moves nothing is left of where it was.
+const MAX_STEPS: u128 = 2_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn losses(loss: Loss, packets: usize) -> Vec<bool> {
+        spaced(loss, packets, Duration::from_micros(100))
+    }
+
+    /// Of packets at this distance.
+    fn spaced(loss: Loss, packets: usize, distance: Duration) -> Vec<bool> {
         let mut process = LossProcess::new(loss, Random::new(11));
-        (0..packets).map(|_| process.next()).collect()
+        (0..packets).map(|packet| process.next(distance * packet as u32)).collect()
     }
 
     /// Lengths of the runs of lost packets.
@@ -138,6 +156,16 @@ mod tests {
         let (share, mean) = (lost as f64 / losses.len() as f64, lost as f64 / runs.len() as f64);
         // About 4,000 bursts whose lengths deviate by 4.5: the mean by 0.07, the share by 2 % of itself.
         assert!((mean - 5.0).abs() < 0.3 && (share - 0.02).abs() < 0.002, "{share} in runs of {mean}");
+    }
+
+    #[test]
+    fn a_burst_passes_while_nothing_is_sent() {
+        // Twenty steps between two packets: of a burst that hits one, e^-4 are left at the next.
+        let losses = spaced(Loss::bursts(5.0, 0.02), 100_000, Duration::from_millis(100));
+        let runs = runs(&losses);
+        let lost: usize = runs.iter().sum();
+        let (share, mean) = (lost as f64 / losses.len() as f64, lost as f64 / runs.len() as f64);
+        assert!((share - 0.02).abs() < 0.002 && mean < 1.1, "{share} in runs of {mean}");
     }
 
     #[test]

@@ -574,7 +574,7 @@ impl<T: Clone> Path<T> {
         self.stats.passed += 1;
         self.stats.passed_bytes += head.bytes as u64;
         self.queue_delays.record(head.queued);
-        if self.loss.next() {
+        if self.loss.next(at) {
             self.stats.dropped.loss += 1;
             return;
         }

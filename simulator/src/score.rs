@@ -52,6 +52,8 @@ pub struct Score {
     pub queue_p50_ms: f64,
     /// And 95 of 100 of them.
     pub queue_p95_ms: f64,
+    /// And 95 of 100 of those that were sent 2 s after the start and each change of the network or later.
+    pub queue_settled_p95_ms: f64,
     /// From capture to the viewer, half the frames.
     pub latency_p50_ms: f64,
     /// And 95 of 100 of them.
@@ -118,6 +120,7 @@ impl Score {
             overshoot: link.overshoot(),
             queue_p50_ms: millis(record.queue_delays.quantile(0.5)),
             queue_p95_ms: millis(record.queue_delays.quantile(0.95)),
+            queue_settled_p95_ms: millis(link.settled_queue()),
             latency_p50_ms: millis(quantile(&latencies, 0.5)),
             latency_p95_ms: millis(quantile(&latencies, 0.95)),
             target_kbps: mean_target(record, profile.duration) / 1_000.0,
@@ -363,8 +366,7 @@ impl Link {
             while let Some((_, bps)) = estimates.next_if(|(since, _)| *since <= at) {
                 current = *bps;
             }
-            let settling = self.changes.iter().chain([&Duration::ZERO]);
-            if settling.into_iter().any(|change| (*change..*change + SETTLED).contains(&at)) {
+            if self.is_settling(at) {
                 continue;
             }
             let share = current / self.bound(at);
@@ -372,6 +374,19 @@ impl Link {
         }
         let mean = sum / f64::max(count, 1.0);
         (mean, (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt())
+    }
+
+    fn is_settling(&self, at: Duration) -> bool {
+        let changes = self.changes.iter().chain([&Duration::ZERO]);
+        changes.into_iter().any(|change| (*change..*change + SETTLED).contains(&at))
+    }
+
+    /// What 95 of 100 datagrams waited at most, those left out that were sent while it settled.
+    fn settled_queue(&self) -> Duration {
+        let settled = self.waits.iter().filter(|(sent_at, _)| !self.is_settling(*sent_at));
+        let mut waits: Vec<_> = settled.map(|(_, queued)| *queued).collect();
+        waits.sort_unstable();
+        quantile(&waits, 0.95)
     }
 
     /// Each step, with what was aimed at from when on; nothing is seen in any.

@@ -21,7 +21,9 @@ pub fn scores(scores: &[Score]) -> String {
         ("rise ms", |score| optional(score.rise_ms)),
         ("recover ms", |score| optional(score.recovery_ms)),
         ("over %", |score| whole(score.overshoot * 100.0)),
-        ("queue p50/p95", |score| format!("{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms)),
+        ("queue p50/p95/settled", |score| {
+            format!("{:.0}/{:.0}/{:.0}", score.queue_p50_ms, score.queue_p95_ms, score.queue_settled_p95_ms)
+        }),
         ("latency p50/p95", |score| format!("{:.0}/{:.0}", score.latency_p50_ms, score.latency_p95_ms)),
         ("target/sent kbps", |score| format!("{:.0}/{:.0}", score.target_kbps, score.sent_kbps)),
         ("keys", |score| score.keyframes.to_string()),
@@ -32,6 +34,58 @@ pub fn scores(scores: &[Score]) -> String {
     let rows: Vec<Vec<String>> =
         scores.iter().map(|score| columns.iter().map(|(_, cell)| cell(score)).collect()).collect();
     aligned(&columns.map(|(name, _)| name), &rows)
+}
+
+/// One line a network and screen: the worst of its runs, which stand one after another in `scores`.
+pub fn worst(scores: &[Score]) -> String {
+    let heads = [
+        "profile",
+        "trace",
+        "runs",
+        "frozen runs",
+        "freezes",
+        "longest ms",
+        "first ms",
+        "sharp ms",
+        "slide ms",
+        "quality",
+        "used %",
+        "rise ms",
+        "recover ms",
+        "queue p95/settled",
+        "latency p95",
+        "keys",
+    ];
+    let row = |runs: &[Score]| {
+        let most = |value: fn(&Score) -> Option<f64>| runs.iter().filter_map(value).reduce(f64::max);
+        let least = |value: fn(&Score) -> Option<f64>| runs.iter().filter_map(value).reduce(f64::min);
+        // A picture that one run never had is the worst there is.
+        let all_or_none = |value: fn(&Score) -> Option<f64>| {
+            let all = runs.iter().all(|score| value(score).is_some());
+            optional(most(value).filter(|_| all))
+        };
+        let queue = [most(|score| Some(score.queue_p95_ms)), most(|score| Some(score.queue_settled_p95_ms))];
+        vec![
+            runs[0].profile.to_owned(),
+            runs[0].trace.to_owned(),
+            runs.len().to_string(),
+            runs.iter().filter(|score| score.freezes > 0).count().to_string(),
+            optional(most(|score| Some(score.freezes.into()))),
+            optional(most(|score| Some(score.longest_freeze_ms))),
+            all_or_none(|score| score.first_picture_ms),
+            all_or_none(|score| score.sharp_ms),
+            all_or_none(|score| score.slide_sharp_ms),
+            format!("{:.2}", least(|score| Some(score.quality)).unwrap_or_default()),
+            optional(least(|score| score.utilisation).map(|share| share * 100.0)),
+            all_or_none(|score| score.rise_ms),
+            all_or_none(|score| score.recovery_ms),
+            queue.map(optional).join("/"),
+            optional(most(|score| Some(score.latency_p95_ms))),
+            optional(most(|score| Some(score.keyframes as f64))),
+        ]
+    };
+    let runs = scores.chunk_by(|a, b| (a.profile, a.trace) == (b.profile, b.trace));
+    aligned(&heads, &runs.map(row).collect::<Vec<_>>())
 }
 
 /// One line a contest, columns aligned.
@@ -134,4 +188,41 @@ pub(crate) fn optional(number: Option<f64>) -> String {
 
 pub(crate) fn whole(number: f64) -> String {
     format!("{number:.0}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Profile, Scenario, Trace};
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [
+            vec!["a".to_owned(), "bb".to_owned(), "3".to_owned()],
+            vec!["long".to_owned(), "b".to_owned(), "10".to_owned()],
+        ];
+        let expected = "\
+            | x    | y  | ±± |\n\
+            | ---- | -- | -: |\n\
+            | a    | bb |  3 |\n\
+            | long | b  | 10 |\n";
+        assert_eq!(aligned(&["x", "y", "±±"], &rows), expected);
+    }
+
+    #[test]
+    fn the_worst_of_the_runs_is_shown() {
+        let trace = Trace::by_name("still").unwrap();
+        let mut profile = Profile::by_name("clean").unwrap().clone();
+        profile.duration = std::time::Duration::from_secs(2);
+        let run = |seed| Scenario::new(&profile, trace, seed).score().unwrap();
+        let (mut first, mut second) = (run(1), run(2));
+        (first.freezes, first.longest_freeze_ms, first.quality) = (3, 250.0, 0.9);
+        (second.quality, second.sharp_ms) = (0.5, None);
+        let text = worst(&[first, second]);
+        let cells: Vec<&str> = text.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        // Runs, frozen ones, freezes, the longest.
+        assert_eq!(cells[3..7], ["2", "1", "3", "250"], "{text}");
+        // Sharp: one of them never was. Quality.
+        assert_eq!((cells[8], cells[10]), ("-", "0.50"), "{text}");
+    }
 }

@@ -203,7 +203,10 @@ impl PreparedSender {
         // What is protected is no larger on the wire than what is not.
         let max_packet_len = self.config.max_packet_len - protection.rtp_overhead();
         let config = SenderConfig { max_packet_len, ..SenderConfig::clone(&self.config) };
-        let session = SenderSession::new(&config, params, seeds)?;
+        let mut session = SenderSession::new(&config, params, seeds)?;
+        if matches!(protection, Protection::Srtp(_)) {
+            session.keep_as_sent();
+        }
         let (transport, srtp) = protection.around(transport);
         let (transport, mirror) = mirrored(transport, self.config.diagnostic_mirror)?;
         if !self.shared.lifecycle.begin_start() {

@@ -19,6 +19,8 @@ pub(crate) struct Recovery {
     history: SentHistory,
     /// Where it was negotiated; else packets are sent again as they were.
     rtx: Option<RtxStream>,
+    /// Whether what is sent again without RTX must be as it was.
+    as_sent: bool,
     /// Asked for and not looked at yet, in the order of asking.
     asked: VecDeque<u16>,
     /// The first packet of the last key frame: what was before it is of no use any more.
@@ -106,6 +108,7 @@ impl Recovery {
         Self {
             history: SentHistory::new(HistoryLimits::default()),
             rtx: RtxStream::new(params, first_rtx_sequence),
+            as_sent: false,
             asked: VecDeque::with_capacity(MAX_ASKED),
             key_frame: None,
             key_frame_leaves: false,
@@ -120,6 +123,19 @@ impl Recovery {
             losses: LossWatch::default(),
             keyframe_needed: false,
             counters: RecoveryCounters::default(),
+        }
+    }
+
+    /// What is sent again without RTX is as it was from now on, its stamps included.
+    pub(crate) fn keep_as_sent(&mut self) {
+        self.as_sent = true;
+    }
+
+    /// The packet that `resend` is, if it must leave as it did before.
+    pub(crate) fn as_sent<'a>(&self, resend: &'a Resend) -> Option<&'a RtpPacket> {
+        match resend {
+            Resend::Packet(packet) if self.as_sent && self.rtx.is_none() => Some(packet),
+            Resend::Packet(_) | Resend::Padding => None,
         }
     }
 

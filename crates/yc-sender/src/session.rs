@@ -52,7 +52,8 @@ impl SessionSeeds {
         Self { first_sequence, first_rtx_sequence, timestamp_offset, anchor, anchor_unix }
     }
 
-    /// Random numbers from the OS, the first sequence number below 2^15, and `anchor` of the capture clock at `anchor_unix`.
+    /// Random numbers from the OS, the first sequence numbers below 2^15, and `anchor` of the capture clock at
+    /// `anchor_unix`.
     ///
     /// # Errors
     ///
@@ -60,7 +61,10 @@ impl SessionSeeds {
     pub fn random(anchor: CaptureTime, anchor_unix: Duration) -> Result<Self, SenderError> {
         let random = getrandom::u64()
             .map_err(|error| SenderError::new(SenderErrorKind::Resources, error.to_string()))?;
-        Ok(Self::new(random as u16 & FIRST_SEQUENCES, (random >> 32) as u32, anchor, anchor_unix))
+        let mut seeds = Self::new(random as u16, (random >> 32) as u32, anchor, anchor_unix);
+        seeds.first_sequence &= FIRST_SEQUENCES;
+        seeds.first_rtx_sequence &= FIRST_SEQUENCES;
+        Ok(seeds)
     }
 
     fn ntp(&self, now: CaptureTime) -> NtpTime {
@@ -236,6 +240,12 @@ impl SenderSession {
     pub fn with_estimator(mut self, estimator: Box<dyn BandwidthEstimator>) -> Self {
         self.rate.set_estimator(estimator);
         self
+    }
+
+    /// Sends packets again byte by byte as they were, where they are no stream of their own (RTX): under SRTP
+    /// nothing else may have their indices.
+    pub(crate) fn keep_as_sent(&mut self) {
+        self.recovery.keep_as_sent();
     }
 
     /// What the encoder should aim at now.
@@ -524,8 +534,14 @@ impl SenderSession {
         Some(if marker { Transmit::FrameEnd } else { Transmit::Packet })
     }
 
-    /// Writes what was kept once more, stamped anew.
+    /// Writes what was kept once more, stamped anew unless it must be as it was. Of the latter feedback cannot
+    /// tell: it has the number that it was lost under.
     fn write_resend(&mut self, now: CaptureTime, resend: &Resend, datagram: &mut Vec<u8>) {
+        if let Some(packet) = self.recovery.as_sent(resend) {
+            packet.write_to(datagram);
+            self.stream.on_sent(packet);
+            return self.pacer.on_sent(now, datagram.len(), false);
+        }
         let bytes = self.recovery.wire_len(resend);
         let sequence = self.rate.on_sent(now, bytes, self.pacer.probing());
         self.recovery.write(resend, &mut self.stream, self.seeds.ntp(now), sequence, datagram);

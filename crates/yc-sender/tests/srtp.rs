@@ -164,6 +164,32 @@ fn forged_tampered_and_repeated_feedback_changes_nothing_but_the_counts() {
 }
 
 #[test]
+fn what_was_lost_is_sent_again_under_its_index_as_it_was() {
+    for suite in SrtpSuite::ALL {
+        let (mut sender, driver, mut receiver) = start(SenderConfig::default(), *suite);
+        let mut peer = Peer::new(*suite);
+        driver.picture(1);
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        while sent.len() < 4 {
+            let datagram = receiver.datagram(PATIENCE).expect("a datagram comes");
+            if !rtcp::is_rtcp(&datagram) {
+                sent.push(datagram);
+            }
+        }
+        // A generic NACK. [RFC 4585 §6.2.1]
+        let mut nack = vec![0x81, 205, 0, 3, 0, 0, 0, 9];
+        nack.extend(SSRC.to_be_bytes());
+        nack.extend(&sent[1][2..4]);
+        nack.extend([0, 0]);
+        receiver.reply(&peer.protects.encrypt_rtcp(&nack).unwrap());
+        while receiver.datagram(PATIENCE).expect("it comes again") != sent[1] {}
+        let status = sender.status();
+        assert_eq!((status.srtp.unwrap().not_protected, status.dropped.packets_refused), (0, 0), "{suite}");
+        assert!(sender.stop());
+    }
+}
+
+#[test]
 fn plain_rtp_to_another_machine_is_refused_by_the_sender_itself() {
     let refused = |start: &dyn Fn(PreparedSender) -> Result<Sender, yc_sender::SenderError>| {
         let (capture, _driver) = DrivenCapture::new(64, 64);
