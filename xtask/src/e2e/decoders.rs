@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::relay::{Datagram, Direction, Recording};
+use super::relay::{Datagram, Recording};
 use super::rig::{Rig, wait_until};
 use super::{Scenario, wire};
 use crate::picture::{Reference, marker_of_luma};
@@ -34,11 +34,7 @@ const SOCKET_BUFFER: &str = "8388608";
 
 fn run(rig: &Rig) -> Result<()> {
     let recording = wire::record(rig)?;
-    let media: Vec<&Datagram> = recording
-        .datagrams
-        .iter()
-        .filter(|datagram| datagram.direction == Direction::ToServer && !datagram.is_rtcp())
-        .collect();
+    let media: Vec<&Datagram> = recording.media().collect();
     let pictures = media.iter().filter(|datagram| datagram.bytes[1] & 0x80 != 0).count();
     eprintln!("   {} RTP packets, {pictures} pictures", media.len());
     let session = Session { rig, recording: &recording, media };
@@ -136,8 +132,7 @@ impl Session<'_> {
         thread::sleep(Duration::from_millis(200));
         // BYE, after the empty report that a compound begins with:
         // https://www.rfc-editor.org/rfc/rfc3550#section-6.6
-        let ssrc = self.recording.session["ssrc"].as_u64().and_then(|ssrc| u32::try_from(ssrc).ok());
-        let ssrc = ssrc.context("the session names no SSRC")?.to_be_bytes();
+        let ssrc = self.recording.ssrc("/ssrc").context("the session names no SSRC")?.to_be_bytes();
         let bye = [[0x80, 201, 0, 1], ssrc, [0x81, 203, 0, 1], ssrc].concat();
         // A decoder that does not listen to RTCP refuses it.
         let _ = socket.send_to(&bye, ("127.0.0.1", port + 1));

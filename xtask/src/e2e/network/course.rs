@@ -15,8 +15,10 @@ pub(super) fn json(
     journey: &Journey,
     said: &[(u64, Value)],
     viewer: &[(u64, Value)],
+    shown: &[u64],
 ) -> Value {
     let at = |unix_us: u64| rounded((unix_us as f64 - journey.began_unix_us as f64) / 1e6);
+    let stood = shown.windows(2).filter(|pair| pair[1] - pair[0] >= STOOD.as_micros() as u64);
     let statuses = said.iter().filter_map(|(unix_us, event)| Some((at(*unix_us), event.get("status")?)));
     let events = said.iter().filter(|(_, event)| event.get("status").is_none());
     json!({
@@ -25,10 +27,14 @@ pub(super) fn json(
         "sender": statuses.map(|(at, status)| sender(at, status)).collect::<Vec<_>>(),
         "events": events.map(|(unix_us, event)| json!([at(*unix_us), event])).collect::<Vec<_>>(),
         "viewer": viewer.iter().map(|(unix_us, stats)| json!([at(*unix_us), stats])).collect::<Vec<_>>(),
+        "stood": stood.map(|pair| [at(pair[0]), at(pair[1])]).collect::<Vec<_>>(),
         "relay": relay(journey),
         "relay_back": { "sent": journey.to_sender.stats.sent, "dropped": journey.to_sender.stats.dropped.total() },
     })
 }
+
+/// Pictures that stood this long are told one by one.
+const STOOD: Duration = Duration::from_millis(150);
 
 /// What of a status concerns the network.
 fn sender(at: f64, status: &Value) -> Value {

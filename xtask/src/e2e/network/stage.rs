@@ -99,7 +99,7 @@ impl Stage {
             counted: [&counted_before, &counted],
         };
         let measured = Measured::new(profile, &observed)?;
-        let course = course::json(profile, &measured, &journey, said, &samples);
+        let course = course::json(profile, &measured, &journey, said, &samples, &shown);
         Ok((measured, course))
     }
 }

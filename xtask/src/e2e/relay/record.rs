@@ -42,7 +42,29 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Recording {
+    /// The RTP packets of the picture's own stream: what is sent again, and what probes, is in another.
+    /// [RFC 4588 §4](https://www.rfc-editor.org/rfc/rfc4588#section-4)
+    pub(crate) fn media(&self) -> impl Iterator<Item = &Datagram> {
+        let ssrc = self.ssrc("/ssrc");
+        self.datagrams.iter().filter(move |datagram| {
+            datagram.direction == Direction::ToServer && !datagram.is_rtcp() && datagram.ssrc() == ssrc
+        })
+    }
+
+    /// An SSRC of the session, by its place in the server's reply; none if the reply has none there.
+    pub(crate) fn ssrc(&self, place: &str) -> Option<u32> {
+        self.session.pointer(place)?.as_u64()?.try_into().ok()
+    }
+}
+
 impl Datagram {
+    /// Of an RTP packet.
+    fn ssrc(&self) -> Option<u32> {
+        let bytes = self.bytes.get(8..12)?;
+        Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    }
+
     /// Whether it is RTCP: packet types 192 to 223 where RTP has marker and payload type.
     /// [RFC 5761 §4](https://www.rfc-editor.org/rfc/rfc5761#section-4)
     pub(crate) fn is_rtcp(&self) -> bool {
