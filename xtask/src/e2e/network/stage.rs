@@ -47,9 +47,9 @@ impl Stage {
         Ok(Self { rig, display, _desktop: desktop, server, browser })
     }
 
-    /// Runs one network to its end: what was measured, and its course.
-    pub(super) fn run(&mut self, profile: &Profile) -> Result<(Measured, Value)> {
-        let rig = self.rig.inside(profile.name)?;
+    /// Runs one network to its end, the `attempt`-th time: what was measured, and its course.
+    pub(super) fn run(&mut self, profile: &Profile, attempt: u32) -> Result<(Measured, Value)> {
+        let rig = self.rig.inside(&format!("{}-{attempt}", profile.name))?;
         let viewer = Viewer::open(&mut self.browser, &self.server.viewer_url(profile.name)?)?;
         let measured = self.measure(&rig, profile, &viewer);
         viewer.close(&mut self.browser)?;
