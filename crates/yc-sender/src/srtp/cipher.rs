@@ -100,7 +100,7 @@ impl SessionCipher {
         let word = (ENCRYPTED | index).to_be_bytes();
         let (header, body) = packet.split_at_mut(RTCP_HEADER_LEN);
         let nonce = self.nonce(ssrc, index.into());
-        // RFC 7714 §9.3 puts the index last, RFC 3711 §3.4 before the tag.
+        // RFC 7714 §9.2 puts the index last, RFC 3711 §3.4 before the tag.
         match &self.transform {
             Transform::Gcm128(gcm) => {
                 let tag = gcm_seal(&**gcm, &nonce, &rtcp_associated(header, word), body);

@@ -97,7 +97,7 @@ impl Serialize for SrtpSuite {
     }
 }
 
-/// [RFC 7714 §13.2](https://www.rfc-editor.org/rfc/rfc7714#section-13.2).
+/// [RFC 7714 §14.2](https://www.rfc-editor.org/rfc/rfc7714#section-14.2).
 pub(super) const GCM_TAG_LEN: usize = 16;
 /// 80 bits, [RFC 3711 §5.2](https://www.rfc-editor.org/rfc/rfc3711#section-5.2).
 pub(super) const HMAC_TAG_LEN: usize = 10;
