@@ -279,6 +279,7 @@ fn describe(output: &Output, session: &NativeSession, prepared: &PreparedSender,
     output.session(json!({
         "rtp_target": session.rtp_target.to_string(),
         "ssrc": session.stream.ssrc,
+        "rtx_ssrc": session.stream.rtx.map(|rtx| rtx.ssrc),
         "payload_type": session.stream.payload_type,
         "srtp": session.srtp.as_ref().map(|key| key.crypto_suite.name()),
         "codec": session.stream.codec.codec().name(),

@@ -34,8 +34,11 @@ const SOCKET_BUFFER: &str = "8388608";
 
 fn run(rig: &Rig) -> Result<()> {
     let recording = wire::record(rig)?;
-    let media: Vec<&Datagram> = recording.media().collect();
-    let pictures = media.iter().filter(|datagram| datagram.bytes[1] & 0x80 != 0).count();
+    let mut media: Vec<&Datagram> = recording.media().collect();
+    let ends_picture = |datagram: &&Datagram| datagram.bytes[1] & 0x80 != 0;
+    // Packets are paced: the end of the share may cut a picture off, which one decoder shows and another does not.
+    media.truncate(media.iter().rposition(ends_picture).map_or(0, |last| last + 1));
+    let pictures = media.iter().copied().filter(|datagram| ends_picture(datagram)).count();
     eprintln!("   {} RTP packets, {pictures} pictures", media.len());
     let session = Session { rig, recording: &recording, media };
     let ffmpeg = session.decode("FFmpeg", ffmpeg)?;

@@ -41,14 +41,15 @@ fn run(rig: &Rig) -> Result<()> {
     };
     let mut share = rig.share(&server, &options)?;
     let (_, session) = share.wait_event("session")?;
-    let ssrc = session["ssrc"].as_u64().context("the session's ssrc")? as u32;
+    let ssrc = |name: &str| session[name].as_u64().map(|ssrc| ssrc as u32);
+    let ours = [ssrc("ssrc").context("the session's ssrc")?, ssrc("rtx_ssrc").context("its rtx_ssrc")?];
     share.wait_event("sender_started")?;
 
     let mut seen = Seen::default();
-    seen.watch(&mirror, ssrc, Instant::now() + WATCHED)?;
+    seen.watch(&mirror, ours, Instant::now() + WATCHED)?;
     let text = http::get(&metrics, "/metrics")?;
     share.stop()?;
-    seen.watch(&mirror, ssrc, Instant::now() + 5 * POLL)?;
+    seen.watch(&mirror, ours, Instant::now() + 5 * POLL)?;
     let (_, stopped) = share.wait_event("sender_stopped")?;
     let status = &stopped["status"];
 
@@ -81,7 +82,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn watch(&mut self, mirror: &UdpSocket, ssrc: u32, until: Instant) -> Result<()> {
+    fn watch(&mut self, mirror: &UdpSocket, ours: [u32; 2], until: Instant) -> Result<()> {
         let mut datagram = [0; 2_048];
         while Instant::now() < until {
             let Ok(len) = mirror.recv(&mut datagram) else { continue };
@@ -91,7 +92,7 @@ impl Seen {
                 self.rtcp += 1;
             } else {
                 let of = u32::from_be_bytes(datagram[8..12].try_into().expect("four bytes"));
-                ensure!(of == ssrc, "a packet of SSRC {of} was mirrored; the share's is {ssrc}");
+                ensure!(ours.contains(&of), "a packet of SSRC {of} was mirrored; the share's are {ours:?}");
                 self.rtp += 1;
             }
         }
