@@ -230,7 +230,7 @@ fn open(
     let around = host.around.as_ref().map_or_else(Around::nothing, |around| around());
     let backends = (around.backends)(Backends::compiled_in(&config, capture)?);
     let sender = PreparedSender::open_from(config, backends)?;
-    let mut offer = NativeSenderOffer::new(vec![OfferedCodec::from(&sender.codec_params()?)]);
+    let mut offer = NativeSenderOffer::new(vec![OfferedCodec::from(&sender.codec_params()?)]).with_rtx();
     let key = srtp.suites().first().map(|suite| SrtpMasterKey::generate(*suite)).transpose()?;
     if let Some(key) = &key {
         offer = offer.with_srtp(offered_key(key).map_err(HostError::internal)?);

@@ -103,6 +103,7 @@ fn a_share_goes_from_prepare_to_its_end_and_sends_real_packets() {
     assert_eq!(phase(&host), "prepared");
 
     let receiver = receiver();
+    assert_eq!(prepared["offer"]["rtx"], true, "what is lost can be sent again");
     let session = session(&prepared["offer"], &receiver);
     let started = ask(&host, "start", json!({"session": session})).unwrap();
     assert_eq!(started["native_sender"]["producer_state"], "open");

@@ -26,7 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     client.join(room, token, Role::Share).await?;
     let ours = SrtpMasterKey::generate(SrtpSuite::AeadAes128Gcm)?;
     let key = SrtpKey { crypto_suite: ours.suite().name().parse()?, key_base64: ours.to_base64() };
-    let offer = NativeSenderOffer::new(vec![OfferedCodec::from(&prepared.codec_params()?)]).with_srtp(key);
+    let offer =
+        NativeSenderOffer::new(vec![OfferedCodec::from(&prepared.codec_params()?)]).with_rtx().with_srtp(key);
     let session = client.create_native_sender_session(&offer).await?;
     let theirs = session.srtp.ok_or("the server sent no key")?;
     let theirs = SrtpMasterKey::from_base64(ours.suite(), &theirs.key_base64)?;
