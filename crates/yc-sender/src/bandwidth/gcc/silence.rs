@@ -11,6 +11,8 @@ pub(super) struct Silence {
     unanswered: Option<CaptureTime>,
     /// When the rate was last lowered for it.
     backed_off: Option<CaptureTime>,
+    /// How often it was.
+    steps: u32,
 }
 
 impl Silence {
@@ -32,6 +34,7 @@ impl Silence {
     /// When the rate is to be lowered, for the first time or again.
     pub(super) fn due(&self) -> Option<CaptureTime> {
         match self.backed_off {
+            Some(_) if self.steps == MOST_STEPS => None,
             Some(at) => Some(at + STEP),
             None => self.unanswered.map(|at| at + SILENCE),
         }
@@ -42,6 +45,7 @@ impl Silence {
         let due = self.due().is_some_and(|due| due <= now);
         if due {
             self.backed_off = Some(now);
+            self.steps += 1;
         }
         due
     }
@@ -51,6 +55,9 @@ impl Silence {
 /// second of it does not.
 const SILENCE: Duration = Duration::from_millis(1_500);
 const STEP: Duration = Duration::from_secs(1);
+/// A longer silence says no more about the network: mostly the receiver stands still, and is to be shown a picture
+/// soon after. That nobody is there at all is the circuit breaker's to see.
+const MOST_STEPS: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -61,13 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn it_backs_off_step_by_step_until_feedback_comes() {
+    fn it_backs_off_twice_and_waits_for_feedback_then() {
         let mut silence = Silence::default();
         assert!(!silence.backs_off(at(60_000)), "nothing was sent");
         (0..200).for_each(|n| silence.on_sent(at(n * 10)));
         let steps: Vec<_> =
             (0..500).map(|n| n * 10).filter(|millis| silence.backs_off(at(*millis))).collect();
-        assert_eq!(steps, [1_500, 2_500, 3_500, 4_500]);
+        assert_eq!(steps, [1_500, 2_500]);
+        assert!(silence.backed_off());
         assert!(silence.on_feedback());
         assert!(!silence.on_feedback());
         assert_eq!(silence.due(), None);
