@@ -86,8 +86,7 @@ impl Pacer {
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
     }
 
-    /// A packet of `bytes` leaves. One that waited was told of as [`on_dropped`](Self::on_dropped) or is by
-    /// `waited`.
+    /// A packet of `bytes` leaves. `waited`: it was told of by [`on_queued`](Self::on_queued).
     pub(crate) fn on_sent(&mut self, now: CaptureTime, bytes: usize, waited: bool) {
         if waited {
             self.on_dropped(bytes);

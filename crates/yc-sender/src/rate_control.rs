@@ -106,13 +106,13 @@ impl RateControl {
         }
     }
 
-    /// Does what is due by `now`.
-    pub(crate) fn handle_timeout(&mut self, now: CaptureTime) {
-        if let Some(measured) = &mut self.measured
-            && measured.estimator.poll_timeout().is_some_and(|at| at <= now)
-        {
+    /// Does what is due by `now`. Answers whether anything was.
+    pub(crate) fn handle_timeout(&mut self, now: CaptureTime) -> bool {
+        let due = self.poll_timeout().is_some_and(|at| at <= now);
+        if let Some(measured) = self.measured.as_mut().filter(|_| due) {
             measured.estimator.handle_timeout(now);
         }
+        due
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.

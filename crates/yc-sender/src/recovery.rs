@@ -59,7 +59,7 @@ pub struct RecoveryCounters {
     /// Requests for what never left, or for more than can wait.
     pub refused: u64,
     /// Packets sent again without being asked for: the last one of a picture after which nothing came, whose loss
-    /// nobody would notice.
+    /// nobody would notice, and copies of what was asked for.
     pub unasked: u64,
     /// Packets sent again, or empty ones, to measure the network.
     pub probing: u64,

@@ -443,8 +443,7 @@ impl SenderSession {
 
     /// Does what is due by `now`.
     pub fn handle_timeout(&mut self, now: CaptureTime) {
-        if self.rate.poll_timeout().is_some_and(|at| at <= now) {
-            self.rate.handle_timeout(now);
+        if self.rate.handle_timeout(now) {
             self.aim(now);
         }
         self.pacer.handle_timeout(now);
@@ -479,7 +478,8 @@ impl SenderSession {
     }
 
     /// Writes the next datagram that may leave now into `datagram` (its old content is cleared), and says
-    /// what it is. Tell its fate by [`on_sent`](Self::on_sent) or [`on_refused`](Self::on_refused).
+    /// what it is. Tell its fate by [`on_sent`](Self::on_sent) or [`on_refused`](Self::on_refused): of several in
+    /// the order in which they were written.
     pub fn poll_transmit(&mut self, now: CaptureTime, datagram: &mut Vec<u8>) -> Option<Transmit> {
         datagram.clear();
         if self.next_report.is_some_and(|at| at <= now) {
@@ -548,7 +548,7 @@ impl SenderSession {
         self.pacer.on_sent(now, datagram.len(), false);
     }
 
-    /// The datagram of the last `poll_transmit`, of `bytes`, was handed to the OS.
+    /// A datagram of [`poll_transmit`](Self::poll_transmit), of `bytes`, was handed to the OS.
     pub fn on_sent(&mut self, transmit: Transmit, bytes: usize) {
         if transmit != Transmit::Control {
             self.counters.packets += 1;
@@ -563,7 +563,7 @@ impl SenderSession {
         }
     }
 
-    /// The datagram of the last `poll_transmit` was refused by the OS and is lost.
+    /// A datagram of [`poll_transmit`](Self::poll_transmit) was refused by the OS and is lost.
     pub fn on_refused(&mut self, transmit: Transmit) {
         if transmit != Transmit::Control {
             self.counters.refused += 1;

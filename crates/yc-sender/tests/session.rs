@@ -1,18 +1,16 @@
 //! `SenderSession` on a clock that is moved by hand: no thread, no socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod support;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, H264ProfileLevelId, LayerId, Resolution};
+use support::by_hand::{at, drain, frame};
+use yc_media::{FrameKind, H264ProfileLevelId};
 use yc_rtp::{CodecParams, ExtensionKind, RtpExtension, RtpHeader, StreamParams, rtcp};
 use yc_sender::{KeyframeCause, SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
 
 const SSRC: u32 = 77;
-
-fn at(millis: u64) -> CaptureTime {
-    CaptureTime::from_epoch(Duration::from_secs(50) + Duration::from_millis(millis))
-}
 
 fn session(config: &SenderConfig) -> SenderSession {
     let profile_level_id: H264ProfileLevelId = "42c01f".parse().unwrap();
@@ -20,39 +18,6 @@ fn session(config: &SenderConfig) -> SenderSession {
     params.extensions.push(RtpExtension { kind: ExtensionKind::TransportWideCc, id: 5 });
     let seeds = SessionSeeds::new(65_530, 0xffff_ff00, at(0), Duration::from_secs(1_700_000_000));
     SenderSession::new(config, params, seeds).unwrap()
-}
-
-/// An access unit of `bytes` bytes: parameter sets and an IDR slice, or one slice.
-fn frame(kind: FrameKind, millis: u64, bytes: usize) -> EncodedFrame {
-    let mut data = Vec::new();
-    if kind == FrameKind::Key {
-        data.extend([0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0xd9, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80]);
-    }
-    data.extend([0, 0, 0, 1, if kind == FrameKind::Key { 0x65 } else { 0x41 }]);
-    data.resize(bytes.max(data.len() + 1), 0x55);
-    EncodedFrame {
-        data: Bytes::from(data),
-        codec: Codec::H264,
-        kind,
-        captured_at: at(millis),
-        size: Resolution::new(1280, 720).unwrap(),
-        layer: LayerId::default(),
-        qp: None,
-    }
-}
-
-/// Everything that leaves at `millis`, RTP only.
-fn drain(session: &mut SenderSession, millis: u64) -> Vec<Vec<u8>> {
-    let mut datagram = Vec::new();
-    let mut sent = Vec::new();
-    session.handle_timeout(at(millis));
-    while let Some(transmit) = session.poll_transmit(at(millis), &mut datagram) {
-        session.on_sent(transmit, datagram.len());
-        if transmit != Transmit::Control {
-            sent.push(datagram.clone());
-        }
-    }
-    sent
 }
 
 fn pli() -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! What the tests of the running sender share: a receiver on loopback and a capture that is driven by hand.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod by_hand;
 #[cfg(target_os = "linux")]
 pub(crate) mod held;
 pub(crate) mod seed;
