@@ -4,8 +4,8 @@
 //! decoder, where the first complaint is a failure.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod allocations;
 mod decoder;
+mod memory;
 mod scenes;
 mod sps;
 mod stream;
@@ -15,6 +15,3 @@ mod life;
 mod limits;
 mod picture;
 mod rate;
-
-#[global_allocator]
-static ALLOCATOR: allocations::Counting = allocations::Counting;

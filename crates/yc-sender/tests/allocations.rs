@@ -1,8 +1,6 @@
 //! Nothing is allocated per datagram once the stream runs.
 #![allow(clippy::unwrap_used, reason = "this file is a test")]
 
-mod sys;
-
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,14 +10,16 @@ use yc_sender::{
     TransportWaker, UdpTransport,
 };
 
-#[global_allocator]
-static ALLOCATOR: sys::Counting = sys::Counting;
-
 /// Frames as a sender has them: several packets of one size, and a last that is shorter.
 const FRAME: [usize; 8] = [1_200, 1_200, 1_200, 1_200, 1_200, 1_199, 1_199, 40];
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `work` allocates or grows in this thread.
+fn allocations(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
 
 #[test]
 fn sending_and_receiving_allocate_nothing_in_the_steady_state() {
@@ -27,31 +27,29 @@ fn sending_and_receiving_allocate_nothing_in_the_steady_state() {
         #[expect(clippy::disallowed_methods, reason = "the peer of the transport under test")]
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
-        let warm_up = sys::allocations();
         let mut transport =
             UdpTransport::connect(peer.local_addr().unwrap()).unwrap().with_max_batch(max_batch);
-        assert!(sys::allocations() > warm_up, "the counter counts");
         let (mut datagram, mut refused) = (Vec::with_capacity(2_048), Vec::new());
         let mut buffer = [0; 2_048];
 
-        let before = sys::allocations();
-        for frame in 0..125_u8 {
-            for len in FRAME {
-                datagram.clear();
-                datagram.resize(len, frame);
-                transport.send(&mut datagram).unwrap();
-            }
-            transport.flush(&mut refused);
-            for len in FRAME {
-                let (arrived, from) = peer.recv_from(&mut buffer).unwrap();
-                assert_eq!(arrived, len);
-                peer.send_to(&buffer[..len.min(100)], from).unwrap();
-                while transport.recv(&mut buffer).unwrap().is_none() {
-                    transport.wait(PATIENCE).unwrap();
+        let allocated = allocations(|| {
+            for frame in 0..125_u8 {
+                for len in FRAME {
+                    datagram.clear();
+                    datagram.resize(len, frame);
+                    transport.send(&mut datagram).unwrap();
+                }
+                transport.flush(&mut refused);
+                for len in FRAME {
+                    let (arrived, from) = peer.recv_from(&mut buffer).unwrap();
+                    assert_eq!(arrived, len);
+                    peer.send_to(&buffer[..len.min(100)], from).unwrap();
+                    while transport.recv(&mut buffer).unwrap().is_none() {
+                        transport.wait(PATIENCE).unwrap();
+                    }
                 }
             }
-        }
-        let allocated = sys::allocations() - before;
+        });
         println!("{allocated} allocations for 1,000 datagrams, {} a call at most", transport.max_batch());
         assert!(refused.is_empty());
         assert_eq!(allocated, 0);
@@ -104,12 +102,7 @@ fn protecting_and_opening_allocate_nothing_in_the_steady_state() {
         let mut sender = SrtpTransport::new(Box::new(wire.clone()), keys(1, 2));
         let mut receiver = SrtpTransport::new(Box::new(wire.clone()), keys(2, 1));
         let (mut datagram, mut buffer) = (Vec::with_capacity(2_048), [0; 2_048]);
-        let mut before = 0;
-        for sequence in 0..1_001_u16 {
-            // Each SSRC allocates once, with its first packet.
-            if sequence == 1 {
-                before = sys::allocations();
-            }
+        let mut send = |sequence: u16| {
             for ssrc in [1, 2] {
                 datagram.clear();
                 datagram.extend_from_slice(&[0x80, 96]);
@@ -125,7 +118,8 @@ fn protecting_and_opening_allocate_nothing_in_the_steady_state() {
             // A forgery is rejected.
             wire.0.lock().unwrap().extend_from_slice(&[0x81; 60]);
             assert_eq!(sender.recv(&mut buffer).unwrap(), None);
-        }
-        assert_eq!(sys::allocations() - before, 0, "{suite}");
+        };
+        assert!(allocations(|| send(0)) > 0, "each SSRC allocates with its first packet");
+        assert_eq!(allocations(|| (1..1_001).for_each(send)), 0, "{suite}");
     }
 }

@@ -1,9 +1,7 @@
 //! Nothing is allocated per frame or per packet once the stream runs.
 #![allow(clippy::unwrap_used, reason = "this file is a test")]
 
-#[path = "../support/mod.rs"]
 mod support;
-mod sys;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU8;
@@ -19,8 +17,10 @@ use yc_rtp::{
     SentHistory, TransportFeedback,
 };
 
-#[global_allocator]
-static ALLOCATOR: sys::Counting = sys::Counting;
+/// What `work` allocates or grows in this thread.
+fn allocations(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
 
 /// A slice of a shared buffer, as an encoder's pool hands it out.
 fn shared(frame: &FrameBuilder, key: bool, at: u64) -> EncodedFrame {
@@ -61,13 +61,10 @@ fn packetizing_stamping_and_writing_allocate_nothing_in_the_steady_state() {
         packets
     };
 
-    let warm_up = sys::allocations();
-    send(&frames[0]);
-    assert!(sys::allocations() > warm_up, "the counter counts");
+    assert!(allocations(|| _ = send(&frames[0])) > 0, "the counter counts");
 
-    let before = sys::allocations();
-    let packets: u64 = frames[1..].iter().map(&mut send).sum();
-    let allocated = sys::allocations() - before;
+    let mut packets = 0;
+    let allocated = allocations(|| packets = frames[1..].iter().map(&mut send).sum::<u64>());
     println!("{allocated} allocations for {packets} packets of {} frames", frames.len() - 1);
     assert!(packets > 700);
     assert_eq!(allocated, 0);
@@ -106,9 +103,8 @@ fn keeping_and_sending_again_allocate_nothing_in_the_steady_state() {
     };
     frames[..30].iter().map(&mut send).for_each(drop);
 
-    let before = sys::allocations();
-    let again: u64 = frames[30..].iter().map(&mut send).sum();
-    let allocated = sys::allocations() - before;
+    let mut again = 0;
+    let allocated = allocations(|| again = frames[30..].iter().map(&mut send).sum::<u64>());
     println!("{allocated} allocations for {again} packets sent again, {} kept", history.len());
     assert!(again > 300 && history.len() == 256);
     assert_eq!(allocated, 0);
@@ -120,15 +116,16 @@ fn transport_feedback_is_read_into_one_allocation() {
     let mut datagram = Vec::new();
     assert_eq!(TransportFeedback::new(0, 0, arrivals.collect()).append_to(9, 1, &mut datagram), 100);
     let mut parser = FeedbackParser::new([&params_with_extensions()]);
-    let before = sys::allocations();
     let mut told = 0;
     let mut on_event = |event| {
         if let FeedbackEvent::TransportFeedback(feedback) = event {
             told += feedback.arrivals.len();
         }
     };
-    for _ in 0..50 {
-        parser.parse(NtpTime::default(), &datagram, &mut on_event).unwrap();
-    }
-    assert_eq!((sys::allocations() - before, told), (50, 5_000));
+    let allocated = allocations(|| {
+        for _ in 0..50 {
+            parser.parse(NtpTime::default(), &datagram, &mut on_event).unwrap();
+        }
+    });
+    assert_eq!((allocated, told), (50, 5_000));
 }

@@ -1,8 +1,4 @@
-//! How much memory is asked for: by this thread, and by the whole process.
-
-mod sys;
-
-pub(crate) use sys::{Counting, count};
+//! How much memory is taken.
 
 /// Resident memory of this process in bytes; `None` where the system does not say it in a file.
 pub(crate) fn resident() -> Option<u64> {
