@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, LayerId, Resolution};
 use yc_server::{App, Viewer};
 use yc_sfu::client::{ClientConfig, ClientError, Events, SignalClient};
 use yc_sfu::messages::{NativeSenderOffer, OfferedCodec, Role};
@@ -201,4 +202,20 @@ impl Raw {
 
 pub(crate) fn h264() -> NativeSenderOffer {
     NativeSenderOffer::new(vec![OfferedCodec::h264("42c028".parse().unwrap())])
+}
+
+/// SPS, PPS and an IDR slice: nothing to look at, but all that mediasoup looks for.
+pub(crate) fn key_frame(at: Duration) -> EncodedFrame {
+    let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x28, 0xda, 0x01, 0xe0];
+    data.extend([0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65]);
+    data.extend((0..5000_u32).map(|n| (n % 251 + 1) as u8));
+    EncodedFrame {
+        data: data.into(),
+        codec: Codec::H264,
+        kind: FrameKind::Key,
+        captured_at: CaptureTime::from_epoch(at),
+        size: Resolution::new(1920, 1080).unwrap(),
+        layer: LayerId::default(),
+        qp: None,
+    }
 }

@@ -3,32 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::common::{DEADLINE, Server, h264};
+use crate::common::{DEADLINE, Server, h264, key_frame};
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
-use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, LayerId, Resolution};
 use yc_rtp::rtcp::FeedbackParser;
 use yc_rtp::{FeedbackEvent, NtpTime, RtpStream};
 use yc_sfu::NativeSession;
 use yc_sfu::client::{ClientErrorKind, ClientEvent, Events, SignalClient};
 use yc_sfu::messages::{ErrorCode, Notification, Role};
-
-/// SPS, PPS and an IDR slice: nothing to look at, but all that mediasoup looks for.
-fn key_frame(at: Duration) -> EncodedFrame {
-    let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x28, 0xda, 0x01, 0xe0];
-    data.extend([0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65]);
-    data.extend((0..5000_u32).map(|n| (n % 251 + 1) as u8));
-    EncodedFrame {
-        data: data.into(),
-        codec: Codec::H264,
-        kind: FrameKind::Key,
-        captured_at: CaptureTime::from_epoch(at),
-        size: Resolution::new(1920, 1080).unwrap(),
-        layer: LayerId::default(),
-        qp: None,
-    }
-}
 
 /// A sender in its room.
 struct Sender {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
-use yc_media::{CaptureTime, Codec, EncodedFrame, FrameKind, LayerId, Resolution};
 use yc_rtp::RtpStream;
 use yc_sender::{
     PacketTransport, Refused, SrtpKeys, SrtpMasterKey, SrtpRejections, SrtpSuite, SrtpTransport,
@@ -15,7 +14,7 @@ use yc_sfu::NativeSession;
 use yc_sfu::client::{ClientEvent, Events, SignalClient};
 use yc_sfu::messages::{NativeSessionEnd, Notification, Role, SrtpKey};
 
-use crate::common::{DEADLINE, Server, h264};
+use crate::common::{DEADLINE, Server, h264, key_frame};
 
 /// A UDP socket that writes down what leaves, and sends what it is given beside that.
 #[derive(Debug)]
@@ -161,22 +160,6 @@ impl Protected {
 
     fn sent(&self) -> Vec<Vec<u8>> {
         self.wire.0.lock().unwrap().sent.clone()
-    }
-}
-
-/// SPS, PPS and an IDR slice: nothing to look at, but all that mediasoup looks for.
-fn key_frame(at: Duration) -> EncodedFrame {
-    let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x28, 0xda, 0x01, 0xe0];
-    data.extend([0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65]);
-    data.extend((0..5_000_u32).map(|n| (n % 251 + 1) as u8));
-    EncodedFrame {
-        data: data.into(),
-        codec: Codec::H264,
-        kind: FrameKind::Key,
-        captured_at: CaptureTime::from_epoch(at),
-        size: Resolution::new(1920, 1080).unwrap(),
-        layer: LayerId::default(),
-        qp: None,
     }
 }
 
