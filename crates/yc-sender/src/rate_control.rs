@@ -99,6 +99,11 @@ impl RateControl {
         }
     }
 
+    /// What the last transport-wide feedback told, as far as it is believed.
+    pub(crate) fn outcomes(&self) -> &[PacketOutcome] {
+        self.measured.as_ref().map_or(&[], |measured| &measured.outcomes)
+    }
+
     /// The time to the receiver and back was measured.
     pub(crate) fn on_round_trip(&mut self, now: CaptureTime, rtt: Duration) {
         if let Some(measured) = &mut self.measured {

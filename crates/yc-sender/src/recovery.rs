@@ -11,7 +11,13 @@ use yc_rtp::{
     HistoryLimits, NotSent, NtpTime, RtpHeader, RtpPacket, RtpStream, RtxStream, SentHistory, StreamParams,
 };
 
+use crate::bandwidth::PacketOutcome;
 use crate::token_bucket::TokenBucket;
+use fates::Fates;
+use losses::LossWatch;
+
+mod fates;
+mod losses;
 
 /// Keeps what left, and sends it again on request.
 #[derive(Debug)]
@@ -22,7 +28,8 @@ pub(crate) struct Recovery {
     /// Whether what is sent again without RTX must be as it was.
     as_sent: bool,
     /// Asked for and not looked at yet, in the order of asking.
-    asked: VecDeque<u16>,
+    asked: VecDeque<Request>,
+    fates: Fates,
     /// The first packet of the last key frame: what was before it is of no use any more.
     key_frame: Option<u16>,
     /// Whether its last packet is still to leave.
@@ -61,8 +68,18 @@ pub struct RecoveryCounters {
     /// Packets sent again without being asked for: the last one of a picture after which nothing came, whose loss
     /// nobody would notice, and copies of what was asked for.
     pub unasked: u64,
+    /// Packets sent again because transport-wide feedback told that they had not arrived, before a receiver asked.
+    pub told: u64,
     /// Packets sent again, or empty ones, to measure the network.
     pub probing: u64,
+}
+
+/// A packet to be sent again.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    sequence: u16,
+    /// Nobody asked: transport-wide feedback told that it did not arrive.
+    told: bool,
 }
 
 /// The last packet of a picture. What is lost at the end is missed only when something comes after it, which on a
@@ -110,6 +127,7 @@ impl Recovery {
             rtx: RtxStream::new(params, first_rtx_sequence),
             as_sent: false,
             asked: VecDeque::with_capacity(MAX_ASKED),
+            fates: Fates::new(),
             key_frame: None,
             key_frame_leaves: false,
             newest: None,
@@ -139,8 +157,9 @@ impl Recovery {
         }
     }
 
-    /// A packet left for the first time.
-    pub(crate) fn on_sent(&mut self, now: CaptureTime, packet: RtpPacket) {
+    /// A packet left for the first time, under this transport-wide number.
+    pub(crate) fn on_sent(&mut self, now: CaptureTime, transport_sequence: u16, packet: RtpPacket) {
+        self.fates.on_sent(transport_sequence, Some(packet.header.sequence));
         let RtpHeader { sequence, timestamp, marker, .. } = packet.header;
         (self.newest, self.timestamp, self.probed) = (Some(sequence), timestamp, 0);
         self.losses.on_sent(now);
@@ -165,8 +184,24 @@ impl Recovery {
     /// A receiver asks for these.
     pub(crate) fn on_nack(&mut self, sequences: &[u16]) {
         let room = MAX_ASKED - self.asked.len();
-        self.asked.extend(sequences.iter().take(room));
+        let requests = sequences.iter().map(|sequence| Request { sequence: *sequence, told: false });
+        self.asked.extend(requests.take(room));
         self.counters.refused += sequences.len().saturating_sub(room) as u64;
+    }
+
+    /// Transport-wide feedback told this. What was lost goes again without being asked for: the request may be late
+    /// or lost itself, and a receiver asks a second time only when a round trip and more has gone by.
+    pub(crate) fn on_outcomes(&mut self, outcomes: &[PacketOutcome]) {
+        // Without RTX what goes again may have to leave as it was, and feedback could not tell of it.
+        if self.rtx.is_none() {
+            return;
+        }
+        let Self { fates, asked, .. } = self;
+        fates.on_outcomes(outcomes, |sequence| {
+            if asked.len() < MAX_ASKED {
+                asked.push_back(Request { sequence, told: true });
+            }
+        });
     }
 
     /// What was asked for may leave at `rate` from now on, and twice only if there is room for more.
@@ -210,11 +245,17 @@ impl Recovery {
             self.budget.take(now, packet.wire_len());
             return Some(Resend::Packet(packet));
         }
-        while let Some(sequence) = self.asked.pop_front() {
+        while let Some(Request { sequence, told }) = self.asked.pop_front() {
+            if told && !self.fates.is_lost(sequence) {
+                continue;
+            }
             let is_first = self.history.times_sent(sequence) == Some(1);
-            match self.history.retransmit(now, self.rtt, sequence) {
+            // What is known to be lost is not on its way.
+            let rtt = self.rtt.filter(|_| !told);
+            match self.history.retransmit(now, rtt, sequence) {
                 Ok(packet) => {
-                    self.counters.resent += 1;
+                    let counter = if told { &mut self.counters.told } else { &mut self.counters.resent };
+                    *counter += 1;
                     self.budget.take(now, packet.wire_len());
                     let packet = packet.clone();
                     if is_first {
@@ -227,6 +268,8 @@ impl Recovery {
                     }
                     return Some(Resend::Packet(packet));
                 }
+                // Whoever needs it asks.
+                Err(_) if told => {}
                 Err(NotSent::TooSoon) => self.counters.too_soon += 1,
                 Err(NotSent::TooOld) => {
                     self.counters.too_late += 1;
@@ -301,6 +344,11 @@ impl Recovery {
         transport_sequence: u16,
         out: &mut Vec<u8>,
     ) {
+        let sequence = match resend {
+            Resend::Packet(packet) => Some(packet.header.sequence),
+            Resend::Padding => None,
+        };
+        self.fates.on_sent(transport_sequence, sequence);
         match (resend, &mut self.rtx) {
             (Resend::Packet(packet), Some(rtx)) => rtx.write_to(packet, at, transport_sequence, out),
             (Resend::Packet(packet), None) => {
@@ -317,93 +365,5 @@ impl Recovery {
 
     pub(crate) fn counters(&self) -> RecoveryCounters {
         self.counters
-    }
-}
-
-/// How much is lost, by what receivers ask for: in the present stretch of time and the one before it.
-#[derive(Debug, Default)]
-struct LossWatch {
-    present: Tally,
-    before: Tally,
-    since: Option<CaptureTime>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    sent: u32,
-    lost: u32,
-}
-
-impl LossWatch {
-    const STRETCH: Duration = Duration::from_secs(10);
-    /// Fewer packets say nothing.
-    const FEWEST: u32 = 50;
-
-    fn on_sent(&mut self, now: CaptureTime) {
-        let since = *self.since.get_or_insert(now);
-        if now.saturating_since(since) >= Self::STRETCH {
-            self.before = std::mem::take(&mut self.present);
-            self.since = Some(now);
-        }
-        self.present.sent += 1;
-    }
-
-    fn on_lost(&mut self) {
-        self.present.lost += 1;
-    }
-
-    /// The part of the packets that was lost, once enough were sent to tell.
-    fn part(&self) -> Option<f32> {
-        let sent = self.present.sent + self.before.sent;
-        let lost = self.present.lost + self.before.lost;
-        (sent >= Self::FEWEST).then(|| lost as f32 / sent as f32)
-    }
-
-    /// How often the last packet of a picture goes again.
-    fn tail_copies(&self) -> u32 {
-        match self.part() {
-            Some(part) if part < 0.002 => 0,
-            Some(part) if part >= 0.02 => 2,
-            _ => 1,
-        }
-    }
-
-    /// How many copies go with a packet that was asked for, the first time or once more.
-    fn copies(&self, is_first: bool) -> u32 {
-        let heavy = self.part().is_some_and(|part| part >= 0.02);
-        1 + u32::from(heavy || !is_first)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(millis: u64) -> CaptureTime {
-        CaptureTime::from_epoch(Duration::from_millis(millis))
-    }
-
-    #[test]
-    fn what_goes_again_goes_as_often_as_losses_demand() {
-        let mut losses = LossWatch::default();
-        let copies = |losses: &LossWatch| (losses.tail_copies(), losses.copies(true), losses.copies(false));
-        assert_eq!(copies(&losses), (1, 1, 2), "nobody knows yet");
-        (0..1_000).for_each(|n| losses.on_sent(at(n)));
-        assert_eq!(copies(&losses), (0, 1, 2));
-        (0..10).for_each(|_| losses.on_lost());
-        assert_eq!(copies(&losses), (1, 1, 2));
-        (0..20).for_each(|_| losses.on_lost());
-        assert_eq!(copies(&losses), (2, 2, 2));
-    }
-
-    #[test]
-    fn losses_are_forgotten() {
-        let mut losses = LossWatch::default();
-        (0..100).for_each(|n| losses.on_sent(at(n)));
-        (0..10).for_each(|_| losses.on_lost());
-        (0..400).for_each(|n| losses.on_sent(at(10_000 + n)));
-        assert_eq!(losses.part(), Some(0.02));
-        (0..100).for_each(|n| losses.on_sent(at(20_000 + n)));
-        assert_eq!(losses.part(), Some(0.0));
     }
 }

@@ -341,6 +341,7 @@ impl SenderSession {
                     counters.nacked_packets += sequences.len() as u64;
                     recovery.on_nack(&sequences);
                 }
+                FeedbackEvent::TransportFeedback(_) => recovery.on_outcomes(rate.outcomes()),
                 FeedbackEvent::ReceiverReport { ssrc, fraction_lost, rtt, .. } if ssrc == ours => {
                     counters.receiver_reports += 1;
                     counters.fraction_lost = fraction_lost;
@@ -522,7 +523,7 @@ impl SenderSession {
             self.word_by = self.rate.is_unheard().then(|| now + WAIT_FOR_WORD);
         }
         let marker = packet.header.marker;
-        self.recovery.on_sent(now, packet);
+        self.recovery.on_sent(now, sequence, packet);
         if let Some(times) = ended {
             // One that the OS then refuses was sent too late to matter for the times of the others.
             self.sent.push(SentTimes {

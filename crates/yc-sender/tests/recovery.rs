@@ -157,6 +157,42 @@ fn what_was_asked_for_brings_a_copy_and_what_was_lost_again_two() {
     }
 }
 
+/// Feedback about the first packets of a share: those `lost` did not arrive, the others did.
+fn told(packets: u16, lost: &[u16]) -> Vec<u8> {
+    let arrived = |n: u16| (!lost.contains(&n)).then(|| ArrivalTime::from_ticks(u32::from(n)));
+    let mut out = Vec::new();
+    let feedback = TransportFeedback::new(0, 0, (0..packets).map(arrived).collect());
+    assert_eq!(feedback.append_to(9, SSRC, &mut out), usize::from(packets));
+    out
+}
+
+#[test]
+fn what_feedback_tells_to_be_missing_goes_again_before_it_is_asked_for() {
+    for rtx in [Some(RTX), None] {
+        let mut session = session(rtx);
+        session.handle_frame(at(0), &frame(FrameKind::Key, 0, 6_000));
+        let mut first = drain_all(&mut session, 0..20);
+        session.handle_frame(at(20), &frame(FrameKind::Delta, 20, 3_000));
+        first.extend(drain_all(&mut session, 20..30));
+        drain_all(&mut session, 30..100);
+        let count = first.len() as u16;
+        // How often the one goes that is lost. Of the other it is not known yet: what was behind it may have overtaken
+        // it. What goes again as a probe comes after both.
+        let mut again = |millis| {
+            session.handle_datagram(at(millis), &told(count, &[2, count - 2]));
+            let sent = drain(&mut session, millis);
+            let numbers = sent.iter().map(|packet| {
+                let payload = &packet[RtpHeader::parse(packet).unwrap().1];
+                u16::from_be_bytes([payload[0], payload[1]])
+            });
+            numbers.take_while(|number| *number == header(&first[2]).sequence).count()
+        };
+        // Without RTX what goes again could not be told apart from what it was before.
+        assert_eq!(again(100) > 0, rtx.is_some());
+        assert_eq!(again(110), 0, "it is on its way");
+    }
+}
+
 #[test]
 fn what_is_not_kept_any_more_becomes_a_key_frame_if_it_is_still_needed() {
     let mut session = session(Some(RTX));

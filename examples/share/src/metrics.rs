@@ -240,6 +240,8 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("too_soon", s.recovery.too_soon),
                 ("too_late", s.recovery.too_late),
                 ("refused", s.recovery.refused),
+                ("told", s.recovery.told),
+                ("unasked", s.recovery.unasked),
                 ("probing", s.recovery.probing),
             ],
         ),

@@ -1,0 +1,215 @@
+//! What became of the packets that left, as transport-wide feedback tells it.
+
+use std::time::Duration;
+
+use yc_media::CaptureTime;
+
+use crate::bandwidth::PacketOutcome;
+
+/// The packets that left last, and for each whether it arrived by any of the times that it left.
+#[derive(Debug)]
+pub(crate) struct Fates {
+    /// What left under a transport-wide sequence number, at the place that its low bits name.
+    numbers: Box<[Number]>,
+    /// The packets, at the place that the low bits of their sequence number name.
+    packets: Box<[Fate]>,
+}
+
+/// As many as are kept to be sent again.
+const PLACES: usize = 4_096;
+
+/// A packet is lost if it has not arrived when one that left this much later has: mediasoup itself waits so long
+/// before it asks, since packets may overtake each other.
+const REORDERING: Duration = Duration::from_millis(10);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Number {
+    transport: u16,
+    /// None: padding.
+    packet: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Fate {
+    /// None: there was none yet.
+    packet: Option<u16>,
+    /// The transport-wide number that it left under last.
+    transport: u16,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// It may yet arrive.
+    #[default]
+    Flying,
+    /// It did not arrive the last time it left, nor before.
+    Lost,
+    Arrived,
+}
+
+impl Fates {
+    pub(crate) fn new() -> Self {
+        Self {
+            numbers: vec![Number::default(); PLACES].into_boxed_slice(),
+            packets: vec![Fate::default(); PLACES].into_boxed_slice(),
+        }
+    }
+
+    /// `packet` left under the transport-wide number `transport`, for the first time or again; or padding did.
+    pub(crate) fn on_sent(&mut self, transport: u16, packet: Option<u16>) {
+        self.numbers[place(transport)] = Number { transport, packet };
+        let Some(sequence) = packet else { return };
+        let fate = &mut self.packets[place(sequence)];
+        let state = match fate.state {
+            State::Arrived if fate.packet == packet => State::Arrived,
+            _ => State::Flying,
+        };
+        *fate = Fate { packet, transport, state };
+    }
+
+    /// Feedback told this, in the order of sending. Hands to `lost` each packet that has not arrived and is not on
+    /// its way again.
+    pub(crate) fn on_outcomes(&mut self, outcomes: &[PacketOutcome], mut lost: impl FnMut(u16)) {
+        let mut arrived: Option<CaptureTime> = None;
+        for outcome in outcomes.iter().filter(|outcome| outcome.arrived.is_some()) {
+            arrived = arrived.max(Some(outcome.sent.at));
+            if let Some(fate) = self.fate_of(outcome) {
+                fate.state = State::Arrived;
+            }
+        }
+        let Some(arrived) = arrived else { return };
+        for outcome in outcomes.iter().filter(|outcome| outcome.arrived.is_none()) {
+            let overtaken = arrived.saturating_since(outcome.sent.at) < REORDERING;
+            if let Some(fate) = self.fate_of(outcome).filter(|_| !overtaken)
+                && fate.state == State::Flying
+                && fate.transport == outcome.sent.sequence as u16
+            {
+                fate.state = State::Lost;
+                fate.packet.into_iter().for_each(&mut lost);
+            }
+        }
+    }
+
+    /// Whether `packet` has not arrived, and is not on its way again.
+    pub(crate) fn is_lost(&self, packet: u16) -> bool {
+        let fate = &self.packets[place(packet)];
+        fate.packet == Some(packet) && fate.state == State::Lost
+    }
+
+    fn fate_of(&mut self, outcome: &PacketOutcome) -> Option<&mut Fate> {
+        let transport = outcome.sent.sequence as u16;
+        let number = self.numbers[place(transport)];
+        let packet = number.packet.filter(|_| number.transport == transport)?;
+        Some(&mut self.packets[place(packet)]).filter(|fate| fate.packet == Some(packet))
+    }
+}
+
+fn place(sequence: u16) -> usize {
+    usize::from(sequence) % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bandwidth::SentPacket;
+
+    /// Packets, and what transport-wide number each left under: one in each 10 ms.
+    struct Sent {
+        fates: Fates,
+        next: u64,
+    }
+
+    impl Sent {
+        fn new() -> Self {
+            // The numbers begin anew soon.
+            Self { fates: Fates::new(), next: 65_530 }
+        }
+
+        fn send(&mut self, packet: impl Into<Option<u16>>) -> u64 {
+            self.fates.on_sent(self.next as u16, packet.into());
+            self.next += 1;
+            self.next - 1
+        }
+
+        /// What is lost when feedback tells that these numbers arrived or did not.
+        fn told(&mut self, outcomes: &[(u64, bool)]) -> Vec<u16> {
+            let outcomes: Vec<_> = outcomes
+                .iter()
+                .map(|(number, arrived)| {
+                    let at = CaptureTime::from_epoch(Duration::from_millis(10 * number));
+                    let sent = SentPacket::new(*number, at, 1_000);
+                    PacketOutcome::new(sent, arrived.then(|| Duration::from_millis(10 * number)))
+                })
+                .collect();
+            let mut lost = Vec::new();
+            self.fates.on_outcomes(&outcomes, |packet| lost.push(packet));
+            lost
+        }
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_told_once() {
+        let mut sent = Sent::new();
+        let numbers: Vec<_> = (0..20).map(|packet| sent.send(packet)).collect();
+        let outcomes: Vec<_> = numbers.iter().map(|number| (*number, number % 7 != 0)).collect();
+        let lost = sent.told(&outcomes);
+        assert_eq!(lost, [4, 11, 18]);
+        assert!(lost.iter().all(|packet| sent.fates.is_lost(*packet)));
+        assert!(!sent.fates.is_lost(0) && !sent.fates.is_lost(2));
+        assert_eq!(sent.told(&outcomes), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_again_is_not_lost_yet() {
+        let mut sent = Sent::new();
+        let (first, next) = (sent.send(7), sent.send(8));
+        let again = sent.send(7);
+        assert_eq!(sent.told(&[(first, false), (next, true)]), [0; 0]);
+        let last = sent.send(9);
+        assert_eq!(sent.told(&[(again, false), (last, true)]), [7], "lost again");
+        sent.send(7);
+        assert!(!sent.fates.is_lost(7));
+    }
+
+    #[test]
+    fn one_of_several_copies_is_enough() {
+        for arrives in 0..3 {
+            let mut sent = Sent::new();
+            let copies = [sent.send(7), sent.send(7), sent.send(7)];
+            let last = sent.send(8);
+            let outcomes = copies.iter().enumerate().map(|(n, number)| (*number, n == arrives));
+            let outcomes: Vec<_> = outcomes.chain([(last, true)]).collect();
+            assert_eq!(sent.told(&outcomes), [0; 0], "copy {arrives}");
+            assert!(!sent.fates.is_lost(7));
+            // A probe takes it once more, and is lost.
+            let (probe, last) = (sent.send(7), sent.send(9));
+            assert_eq!(sent.told(&[(probe, false), (last, true)]), [0; 0]);
+        }
+    }
+
+    #[test]
+    fn what_was_overtaken_may_yet_arrive() {
+        let mut sent = Sent::new();
+        let at = |millis| CaptureTime::from_epoch(Duration::from_millis(millis));
+        let outcome =
+            |number, millis, arrived| PacketOutcome::new(SentPacket::new(number, at(millis), 1_000), arrived);
+        let (first, second) = (sent.send(1), sent.send(2));
+        let outcomes = [outcome(first, 0, None), outcome(second, 9, Some(Duration::from_secs(1)))];
+        sent.fates.on_outcomes(&outcomes, |packet| panic!("{packet} is lost"));
+        assert!(!sent.fates.is_lost(1));
+    }
+
+    #[test]
+    fn padding_and_what_gave_way_are_nobody_s_loss() {
+        let mut sent = Sent::new();
+        let old = sent.send(1);
+        let padding = sent.send(None);
+        for packet in 0..PLACES as u16 {
+            sent.send(packet + 2);
+        }
+        let last = sent.send(PLACES as u16 + 2);
+        assert_eq!(sent.told(&[(old, false), (padding, false), (last, true)]), [0; 0]);
+        assert!(!sent.fates.is_lost(1));
+    }
+}
