@@ -10,29 +10,10 @@ use yc_rtp::{CodecParams, FeedbackEvent, NtpTime, RtpHeader, RtpStream};
 
 use super::*;
 use crate::messages::OfferedCodec;
-use crate::server::workers::WorkerPool;
+use crate::server::testing::Test;
 use crate::{NativeSession, SessionRules};
 
-/// A room on a worker, and what hears of its sessions.
-struct Test {
-    room: Arc<Room>,
-    metrics: Arc<Metrics>,
-    config: ServerConfig,
-    events: mpsc::UnboundedReceiver<PeerEvent>,
-    events_in: mpsc::UnboundedSender<PeerEvent>,
-    _pool: WorkerPool,
-}
-
 impl Test {
-    async fn new() -> Self {
-        let pool = WorkerPool::start(1, 10_000..=59_999).await.unwrap();
-        let (router, load) = pool.create_router().await.unwrap();
-        let metrics = Arc::default();
-        let room = Room::new("demo".parse().unwrap(), router, load, &metrics);
-        let (events_in, events) = mpsc::unbounded_channel();
-        Self { room, metrics, config: ServerConfig::default(), events, events_in, _pool: pool }
-    }
-
     async fn create(
         &self,
         offer: &NativeSenderOffer,
