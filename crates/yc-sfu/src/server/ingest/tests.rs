@@ -37,6 +37,74 @@ fn checked(reply: &NativeSenderSession, offer: &NativeSenderOffer) -> NativeSess
     NativeSession::validate(reply, offer, SessionRules::default()).unwrap()
 }
 
+/// A session and its sender: a socket of the test, and the stream that goes over it.
+struct Sender {
+    session: NativeIngest,
+    checked: NativeSession,
+    socket: UdpSocket,
+    stream: RtpStream,
+}
+
+impl Sender {
+    /// Gets the session that `offer` asks for; the stream starts with this sequence number and timestamp.
+    async fn new(test: &Test, offer: &NativeSenderOffer, (sequence, timestamp): (u16, u32)) -> Self {
+        let (session, reply) = test.create(offer).await.unwrap();
+        let checked = checked(&reply, offer);
+        let socket = connect(&checked).await;
+        let stream = RtpStream::new(checked.stream.clone(), sequence, timestamp).unwrap();
+        Self { session, checked, socket, stream }
+    }
+
+    /// As [`new`](Self::new), for H264 without SRTP; a key frame has arrived, of so many packets.
+    async fn sharing(test: &Test, first: (u16, u32)) -> (Self, usize) {
+        let mut sender = Self::new(test, &offer("42c028"), first).await;
+        let packets = sender.send(0).await.len();
+        sender.packets_arrived(packets).await;
+        (sender, packets)
+    }
+
+    /// Sends a key frame and returns the payloads of its packets.
+    async fn send(&mut self, at: u64) -> Vec<Vec<u8>> {
+        send(&self.socket, &mut self.stream, &key_frame(at)).await
+    }
+
+    /// Waits until the session has counted so many packets.
+    async fn packets_arrived(&self, least: usize) {
+        let counted = async {
+            while self.packets_counted().await < least as u64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, counted).await.expect("packets arrive");
+    }
+
+    async fn packets_counted(&self) -> u64 {
+        self.session.producer.get_stats().await.unwrap().iter().map(|stat| stat.packet_count).sum()
+    }
+
+    /// Waits for a PLI.
+    async fn key_frame_wanted(&self, parser: &mut FeedbackParser) {
+        let ssrc = self.checked.stream.ssrc;
+        let mut datagram = [0; 2048];
+        let mut wanted = false;
+        while !wanted {
+            let len = self.socket.recv(&mut datagram).await.unwrap();
+            parser
+                .parse(NtpTime::default(), &datagram[..len], &mut |event| {
+                    wanted |= event == FeedbackEvent::KeyframeWanted { ssrc, fir: false };
+                })
+                .unwrap();
+        }
+    }
+}
+
+/// A socket that sends to the session.
+async fn connect(session: &NativeSession) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(session.rtp_target).await.unwrap();
+    socket
+}
+
 /// SPS, PPS and an IDR slice of 3000 bytes: nothing to look at, but all that a receiver looks for.
 fn key_frame(at: u64) -> EncodedFrame {
     let mut data = vec![0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x28, 0xda, 0x01, 0xe0];
@@ -65,20 +133,6 @@ async fn send(socket: &UdpSocket, stream: &mut RtpStream, frame: &EncodedFrame) 
         payloads.push(bytes[RtpHeader::parse(&bytes).unwrap().1].to_vec());
     }
     payloads
-}
-
-/// Waits for a PLI.
-async fn key_frame_wanted(sender: &UdpSocket, parser: &mut FeedbackParser, ssrc: u32) {
-    let mut datagram = [0; 2048];
-    let mut wanted = false;
-    while !wanted {
-        let len = sender.recv(&mut datagram).await.unwrap();
-        parser
-            .parse(NtpTime::default(), &datagram[..len], &mut |event| {
-                wanted |= event == FeedbackEvent::KeyframeWanted { ssrc, fir: false };
-            })
-            .unwrap();
-    }
 }
 
 /// A viewer with no DTLS in the way: a plain transport to a socket of the test.
@@ -126,15 +180,6 @@ impl Viewer {
     }
 }
 
-async fn packets_arrived(producer: &Producer, least: u64) {
-    let counted = async {
-        while producer.get_stats().await.unwrap().iter().map(|stat| stat.packet_count).sum::<u64>() < least {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(DEADLINE, counted).await.expect("packets arrive");
-}
-
 const DEADLINE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
@@ -152,24 +197,15 @@ async fn every_codec_and_h264_profile_that_can_be_offered_is_taken() {
 #[tokio::test]
 async fn a_viewer_gets_the_packets_and_its_wish_for_a_key_frame_reaches_the_sender() {
     let test = Test::new().await;
-    let offer = offer("42c028");
-    let (session, reply) = test.create(&offer).await.unwrap();
-    let checked = checked(&reply, &offer);
-    let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    sender.connect(checked.rtp_target).await.unwrap();
-    let mut stream = RtpStream::new(checked.stream.clone(), 65_534, 7).unwrap();
-    let first = send(&sender, &mut stream, &key_frame(0)).await;
-    assert!(first.len() >= 4, "{}", first.len());
-    packets_arrived(&session.producer, first.len() as u64).await;
+    let (mut sender, first) = Sender::sharing(&test, (65_534, 7)).await;
+    assert!(first >= 4, "{first}");
 
-    let viewer = Viewer::new(&test, &session).await;
+    let viewer = Viewer::new(&test, &sender.session).await;
 
-    let mut parser = FeedbackParser::new([&checked.stream]);
-    timeout(DEADLINE, key_frame_wanted(&sender, &mut parser, checked.stream.ssrc))
-        .await
-        .expect("a PLI comes");
+    let mut parser = FeedbackParser::new([&sender.checked.stream]);
+    timeout(DEADLINE, sender.key_frame_wanted(&mut parser)).await.expect("a PLI comes");
 
-    let sent = send(&sender, &mut stream, &key_frame(100)).await;
+    let sent = sender.send(100).await;
     let receiving = async {
         let mut received = Vec::new();
         while received.len() < sent.len() {
@@ -184,23 +220,16 @@ async fn a_viewer_gets_the_packets_and_its_wish_for_a_key_frame_reaches_the_send
 #[tokio::test]
 async fn ten_viewers_who_join_at_once_cost_two_key_frames_at_most() {
     let test = Test::new().await;
-    let offer = offer("42c028");
-    let (session, reply) = test.create(&offer).await.unwrap();
-    let checked = checked(&reply, &offer);
-    let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    sender.connect(checked.rtp_target).await.unwrap();
-    let mut stream = RtpStream::new(checked.stream.clone(), 0, 0).unwrap();
-    let first = send(&sender, &mut stream, &key_frame(0)).await.len();
-    packets_arrived(&session.producer, first as u64).await;
+    let (mut sender, _) = Sender::sharing(&test, (0, 0)).await;
 
-    let viewers = join_all((0..10).map(|_| Viewer::new(&test, &session))).await;
-    let mut parser = FeedbackParser::new([&checked.stream]);
+    let viewers = join_all((0..10).map(|_| Viewer::new(&test, &sender.session))).await;
+    let mut parser = FeedbackParser::new([&sender.checked.stream]);
     let mut key_frames = 0;
     let sending = async {
         loop {
-            key_frame_wanted(&sender, &mut parser, checked.stream.ssrc).await;
+            sender.key_frame_wanted(&mut parser).await;
             key_frames += 1;
-            send(&sender, &mut stream, &key_frame(100 * key_frames)).await;
+            sender.send(100 * key_frames).await;
         }
     };
     let watching = timeout(DEADLINE, join_all(viewers.iter().map(Viewer::payload)));
@@ -214,21 +243,12 @@ async fn ten_viewers_who_join_at_once_cost_two_key_frames_at_most() {
 #[tokio::test]
 async fn only_the_first_address_is_listened_to() {
     let test = Test::new().await;
-    let offer = offer("42c028");
-    let (session, reply) = test.create(&offer).await.unwrap();
-    let checked = checked(&reply, &offer);
-    let mut stream = RtpStream::new(checked.stream.clone(), 0, 0).unwrap();
-    let (sender, stranger) =
-        (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
-    sender.connect(checked.rtp_target).await.unwrap();
-    stranger.connect(checked.rtp_target).await.unwrap();
-    let first = send(&sender, &mut stream, &key_frame(0)).await.len();
-    packets_arrived(&session.producer, first as u64).await;
-    send(&stranger, &mut stream, &key_frame(100)).await;
-    let last = send(&sender, &mut stream, &key_frame(200)).await.len();
-    packets_arrived(&session.producer, (first + last) as u64).await;
-    let stats = session.producer.get_stats().await.unwrap();
-    assert_eq!(stats[0].packet_count, (first + last) as u64);
+    let (mut sender, first) = Sender::sharing(&test, (0, 0)).await;
+    let stranger = connect(&sender.checked).await;
+    send(&stranger, &mut sender.stream, &key_frame(100)).await;
+    let last = sender.send(200).await.len();
+    sender.packets_arrived(first + last).await;
+    assert_eq!(sender.packets_counted().await, (first + last) as u64);
 }
 
 #[tokio::test]
@@ -245,16 +265,11 @@ async fn srtp_is_answered_in_every_suite_and_takes_no_plain_packet() {
         let key_base64 = "A".repeat(len - padding.len()) + &padding;
         let offer = offer("42c028").with_srtp(SrtpKey { crypto_suite, key_base64 });
         offer.validate().unwrap();
-        let (session, reply) = test.create(&offer).await.unwrap();
-        let checked = checked(&reply, &offer);
-        assert_eq!(checked.srtp.as_ref().map(|key| key.crypto_suite), Some(crypto_suite));
+        let mut sender = Sender::new(&test, &offer, (0, 0)).await;
+        assert_eq!(sender.checked.srtp.as_ref().map(|key| key.crypto_suite), Some(crypto_suite));
 
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        sender.connect(checked.rtp_target).await.unwrap();
-        let mut stream = RtpStream::new(checked.stream, 0, 0).unwrap();
-        send(&sender, &mut stream, &key_frame(0)).await;
-        let arrived = session.producer.get_stats().await.unwrap();
-        assert!(arrived.iter().all(|stat| stat.packet_count == 0), "{arrived:?}");
+        sender.send(0).await;
+        assert_eq!(sender.packets_counted().await, 0, "{crypto_suite:?}");
     }
 }
 
