@@ -16,8 +16,9 @@ use yc_sender::bandwidth::{
     BandwidthConfig, BandwidthEstimator, GccEstimator, PacketOutcome, ProbeCluster, SentLedger,
 };
 
+use crate::clock::{clock, drive, run_time};
 use crate::receiver::Arrivals;
-use crate::run::{clock, stream_params};
+use crate::run::stream_params;
 use crate::score::{Link, Moment, Traffic, millis};
 use crate::{Encoder, GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, ScreenChange, Trace};
 
@@ -226,30 +227,21 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Result<Self, RunError> {
-        let end = self.contest.profile.duration;
-        let mut rounds = 0;
-        loop {
+        drive(self.contest.profile.duration, |now| {
+            self.now = now;
             self.happen();
-            let next = self.next_event();
-            rounds = if next <= self.now { rounds + 1 } else { 0 };
-            if rounds > MAX_ROUNDS {
-                return Err(RunError::Stuck(self.now));
-            }
-            if next >= end {
-                return Ok(self);
-            }
-            self.now = self.now.max(next);
-        }
+            self.next_event()
+        })?;
+        Ok(self)
     }
 
     fn next_event(&self) -> Duration {
-        let estimator = self.estimator.poll_timeout().map(|at| at.saturating_since(clock(Duration::ZERO)));
         let waits = !self.queue.is_empty() || self.probe.is_some();
         [
             Some(self.pictures.due_at),
             Some(self.next_report),
             waits.then_some(self.free_at),
-            estimator,
+            self.estimator.poll_timeout().map(run_time),
             self.forward.next_due(),
             self.backward.next_due(),
             self.arrivals.due_at(),
@@ -450,7 +442,6 @@ const MAX_PACKET: usize = 1_200;
 const HEADERS: usize = 26;
 /// How often the round trip is told, as receiver reports tell it.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-const MAX_ROUNDS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ mod encoding;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_media::{CaptureTime, H264ProfileLevelId};
+use yc_media::H264ProfileLevelId;
 use yc_rtp::{
     CodecParams, ExtensionKind, ParamsError, RtpExtension, RtpHeader, RtxParams, StreamParams, rtcp,
 };
@@ -20,6 +20,7 @@ use yc_sender::bandwidth::BandwidthConfig;
 use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
 
 use self::encoding::Encoding;
+use crate::clock::{clock, drive, run_time};
 use crate::compare::Candidate;
 use crate::{
     DelayHistogram, Encoder, IP_UDP_OVERHEAD, Path, PathError, PathStats, Profile, Receiver, ReceiverStats,
@@ -230,21 +231,11 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Result<Record, RunError> {
-        let end = self.scenario.profile.duration;
-        let mut rounds = 0;
-        loop {
+        drive(self.scenario.profile.duration, |now| {
+            self.now = now;
             self.happen();
-            let next = self.next_event();
-            // Whatever is overdue is due now.
-            rounds = if next <= self.now { rounds + 1 } else { 0 };
-            if rounds > MAX_ROUNDS {
-                return Err(RunError::Stuck(self.now));
-            }
-            if next >= end {
-                break;
-            }
-            self.now = self.now.max(next);
-        }
+            self.next_event()
+        })?;
         let record = &mut self.record;
         record.forward = self.forward.stats();
         record.backward = self.backward.stats();
@@ -254,9 +245,8 @@ impl<'a> Run<'a> {
     }
 
     fn next_event(&self) -> Duration {
-        let session = self.session.poll_timeout().map(|at| at.saturating_since(clock(Duration::ZERO)));
         [
-            session,
+            self.session.poll_timeout().map(run_time),
             self.changes.front().map(|change| change.at),
             self.joins.front().copied(),
             self.encoding.due_at(self.now, self.session.has_room()),
@@ -351,11 +341,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The capture clock at `now` of the run.
-pub(crate) fn clock(now: Duration) -> CaptureTime {
-    CaptureTime::from_epoch(EPOCH + now)
-}
-
 /// The stream that is sent: what a mediasoup producer of H264 is negotiated with.
 pub(crate) fn stream_params() -> StreamParams {
     let profile_level_id = H264ProfileLevelId { profile_idc: 0x42, constraints: 0xc0, level_idc: 0x28 };
@@ -372,9 +357,6 @@ const SSRC: u32 = 0x0a0b_0c0d;
 const RTX: RtxParams = RtxParams { ssrc: 0x0a0b_0c0e, payload_type: 102 };
 /// Wraps soon.
 const FIRST_SEQUENCE: u16 = 65_000;
-const EPOCH: Duration = Duration::from_secs(1_000);
 const UNIX: Duration = Duration::from_secs(1_700_000_000);
 /// Sets the chances of the way back apart from those of the way there.
 const BACKWARD: u64 = 0x6261_636b;
-/// Rounds of the loop without the time going on. A burst of packets takes a few.
-const MAX_ROUNDS: u32 = 10_000;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use yc_media::FrameKind;
 use yc_sender::{SenderConfig, StillConfig};
 
-use super::{FrameRecord, clock};
+use super::FrameRecord;
+use crate::clock::clock;
 use crate::{Encoder, ModelFrame, ScreenChange};
 
 /// When a picture is encoded, and when a still one is again. As the sender's encoding thread does it, with an
