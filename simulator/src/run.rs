@@ -12,7 +12,7 @@ mod encoding;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_media::H264ProfileLevelId;
+use yc_media::{H264ProfileLevelId, RateTarget};
 use yc_rtp::{
     CodecParams, ExtensionKind, ParamsError, RtpExtension, RtpHeader, RtxParams, StreamParams, rtcp,
 };
@@ -156,6 +156,32 @@ pub struct Record {
     pub receiver: ReceiverStats,
 }
 
+impl Record {
+    /// Nothing has happened; the screen will show `changes`.
+    pub(crate) fn new(changes: Vec<ScreenChange>) -> Self {
+        Self {
+            changes,
+            frames: Vec::new(),
+            shown: Vec::new(),
+            aims: Vec::new(),
+            passed: Vec::new(),
+            offered: Vec::new(),
+            retransmitted: 0,
+            postponed: 0,
+            silent_at: None,
+            forward: PathStats::default(),
+            queue_delays: DelayHistogram::new(),
+            backward: PathStats::default(),
+            receiver: ReceiverStats::default(),
+        }
+    }
+
+    /// The session aims at `target` from `now` on.
+    fn on_aim(&mut self, now: Duration, target: RateTarget) {
+        self.aims.push((now, target.bitrate.as_bps(), target.frame_rate.as_fps()));
+    }
+}
+
 /// A frame of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -199,21 +225,8 @@ impl<'a> Run<'a> {
         let (forward, backward) = profile.paths(*seed)?;
         let changes = trace.changes(profile.duration, *seed);
         let goal = session.goal().target;
-        let record = Record {
-            changes: changes.clone(),
-            frames: Vec::new(),
-            shown: Vec::new(),
-            aims: vec![(Duration::ZERO, goal.bitrate.as_bps(), goal.frame_rate.as_fps())],
-            passed: Vec::new(),
-            offered: Vec::new(),
-            retransmitted: 0,
-            postponed: 0,
-            silent_at: None,
-            forward: PathStats::default(),
-            queue_delays: DelayHistogram::new(),
-            backward: PathStats::default(),
-            receiver: ReceiverStats::default(),
-        };
+        let mut record = Record::new(changes.clone());
+        record.on_aim(Duration::ZERO, goal);
         Ok(Self {
             scenario,
             now: Duration::ZERO,
@@ -328,9 +341,8 @@ impl<'a> Run<'a> {
         match action {
             SessionAction::MakeKeyframe(_) => self.encoding.keyframe_wanted = true,
             SessionAction::Aim(goal) => {
-                let target = goal.target;
-                self.encoding.encoder.set_rate(target);
-                self.record.aims.push((self.now, target.bitrate.as_bps(), target.frame_rate.as_fps()));
+                self.encoding.encoder.set_rate(goal.target);
+                self.record.on_aim(self.now, goal.target);
             }
             SessionAction::ReceiverSilent(_) => {
                 self.record.silent_at.get_or_insert(self.now);

@@ -1,7 +1,5 @@
 use super::*;
-use crate::{
-    DelayHistogram, FrameRecord, PathConfig, PathStats, ReceiverStats, ScreenChange, Shown, TRACES, Trace,
-};
+use crate::{FrameRecord, PathConfig, PathStats, ScreenChange, Shown, TRACES, Trace};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -9,21 +7,7 @@ fn ms(millis: u64) -> Duration {
 
 /// A record of nothing.
 fn record() -> Record {
-    Record {
-        changes: Vec::new(),
-        frames: Vec::new(),
-        shown: Vec::new(),
-        aims: vec![(Duration::ZERO, 1_000_000, 30)],
-        passed: Vec::new(),
-        offered: Vec::new(),
-        retransmitted: 0,
-        postponed: 0,
-        silent_at: None,
-        forward: PathStats::default(),
-        queue_delays: DelayHistogram::new(),
-        backward: PathStats::default(),
-        receiver: ReceiverStats::default(),
-    }
+    Record::new(Vec::new())
 }
 
 impl Record {
