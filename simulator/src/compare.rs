@@ -4,11 +4,13 @@
 //! by the transport-wide feedback that the receiver writes and [`SentLedger`] reads. Nothing is sent again, so
 //! that the estimators alone differ.
 
+mod pictures;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
-use yc_media::{Bitrate, CaptureTime, FrameKind, FrameRate, RateTarget, Resolution};
+use yc_media::Bitrate;
 use yc_rtp::rtcp::{ArrivalTime, FeedbackParser};
 use yc_rtp::{FeedbackEvent, NtpTime};
 use yc_sender::SenderConfig;
@@ -16,11 +18,12 @@ use yc_sender::bandwidth::{
     BandwidthConfig, BandwidthEstimator, GccEstimator, PacketOutcome, ProbeCluster, SentLedger,
 };
 
+use self::pictures::Pictures;
 use crate::clock::{clock, drive, run_time};
 use crate::receiver::Arrivals;
 use crate::run::stream_params;
 use crate::score::{Link, Moment, Traffic, millis};
-use crate::{Encoder, GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, ScreenChange, Trace};
+use crate::{GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, Trace};
 
 /// An estimator that takes part.
 #[derive(Debug, Clone, Copy)]
@@ -384,59 +387,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What there is to send, 30 times a second.
-#[derive(Debug)]
-struct Pictures {
-    due_at: Duration,
-    /// None: whatever is allowed.
-    encoder: Option<Encoder>,
-    changes: VecDeque<ScreenChange>,
-    changed: bool,
-    repeat_at: Duration,
-}
-
-impl Pictures {
-    fn new(source: &Source, duration: Duration, seed: u64) -> Self {
-        let (encoder, changes) = match source {
-            Source::Greedy => (None, Vec::new()),
-            Source::Screen(trace) => {
-                (Some(Encoder::new(target(Bitrate::kbps(1)))), trace.changes(duration, seed))
-            }
-        };
-        let changes = changes.into();
-        Self { due_at: Duration::ZERO, encoder, changes, changed: false, repeat_at: Duration::ZERO }
-    }
-
-    /// The bytes of the next picture, 0 if there is none, at `bitrate`.
-    fn next(&mut self, now: Duration, bitrate: Bitrate, backlog: Duration) -> usize {
-        self.due_at = now + FRAME;
-        let Some(encoder) = &mut self.encoder else {
-            return if backlog > MAX_BACKLOG { 0 } else { bitrate.bytes_in(FRAME) };
-        };
-        while let Some(change) = self.changes.pop_front_if(|change| change.at <= now) {
-            encoder.on_change(change.part);
-            self.changed = true;
-        }
-        let sharpens = encoder.sharpness() < 0.99;
-        if backlog > MAX_BACKLOG || !(self.changed || sharpens || self.repeat_at <= now) {
-            return 0;
-        }
-        self.changed = false;
-        self.repeat_at = now + Duration::from_secs(1);
-        encoder.set_rate(target(bitrate));
-        encoder.encode(now, CaptureTime::from_epoch(now), FrameKind::Delta).encoded.data.len()
-    }
-}
-
-fn target(bitrate: Bitrate) -> RateTarget {
-    let frame_rate = FrameRate::new(30).expect("30 is inside 1 to 240");
-    let resolution = Resolution::new(1920, 1080).expect("1920x1080 is inside the bounds");
-    RateTarget::new(bitrate, frame_rate, resolution)
-}
-
-const FRAME: Duration = Duration::from_nanos(33_333_333);
-/// While more than this waits no picture is made, as in the sender.
-const MAX_BACKLOG: Duration = Duration::from_millis(200);
 const MAX_PACKET: usize = 1_200;
 /// RTP's header with both extensions, and the FU-A's.
 const HEADERS: usize = 26;
