@@ -29,6 +29,11 @@ pub(crate) fn drive(end: Duration, mut happen: impl FnMut(Duration) -> Duration)
     }
 }
 
+/// The first of what is due; never, if nothing is.
+pub(crate) fn earliest<const N: usize>(due: [Option<Duration>; N]) -> Duration {
+    due.into_iter().flatten().min().unwrap_or(Duration::MAX)
+}
+
 /// The capture clock at `now` of the run.
 pub(crate) fn clock(now: Duration) -> CaptureTime {
     CaptureTime::from_epoch(EPOCH + now)
@@ -84,6 +89,12 @@ mod tests {
         })
         .unwrap();
         assert_eq!(calls, 3 * MAX_ROUNDS);
+    }
+
+    #[test]
+    fn what_is_never_due_does_not_count() {
+        assert_eq!(earliest([None, Some(ms(5)), Some(ms(3))]), ms(3));
+        assert_eq!(earliest([None]), Duration::MAX);
     }
 
     #[test]

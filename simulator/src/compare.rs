@@ -19,7 +19,7 @@ use yc_sender::bandwidth::{
 };
 
 use self::pictures::Pictures;
-use crate::clock::{clock, drive, run_time};
+use crate::clock::{clock, drive, earliest, run_time};
 use crate::receiver::Arrivals;
 use crate::run::stream_params;
 use crate::score::{Link, Moment, Traffic, millis};
@@ -240,7 +240,7 @@ impl<'a> Run<'a> {
 
     fn next_event(&self) -> Duration {
         let waits = !self.queue.is_empty() || self.probe.is_some();
-        [
+        earliest([
             Some(self.pictures.due_at),
             Some(self.next_report),
             waits.then_some(self.free_at),
@@ -248,11 +248,7 @@ impl<'a> Run<'a> {
             self.forward.next_due(),
             self.backward.next_due(),
             self.arrivals.due_at(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(Duration::MAX)
+        ])
     }
 
     fn happen(&mut self) {

@@ -20,7 +20,7 @@ use yc_sender::bandwidth::BandwidthConfig;
 use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
 
 use self::encoding::Encoding;
-use crate::clock::{clock, drive, run_time};
+use crate::clock::{clock, drive, earliest, run_time};
 use crate::compare::Candidate;
 use crate::{
     DelayHistogram, Encoder, IP_UDP_OVERHEAD, Path, PathError, PathStats, Profile, Receiver, ReceiverStats,
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
     }
 
     fn next_event(&self) -> Duration {
-        [
+        earliest([
             self.session.poll_timeout().map(run_time),
             self.changes.front().map(|change| change.at),
             self.joins.front().copied(),
@@ -266,11 +266,7 @@ impl<'a> Run<'a> {
             self.forward.next_due(),
             self.backward.next_due(),
             self.receiver.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(Duration::MAX)
+        ])
     }
 
     /// What is due at the present time, in the order of the picture above.
