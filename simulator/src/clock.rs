@@ -7,8 +7,8 @@ use yc_media::CaptureTime;
 use crate::RunError;
 
 /// Calls `happen` with zero, and then with each time that it answers with, until that is `end` or later.
-/// `happen` does what is due by the time it is given and says when something is due next; what is overdue is due
-/// now.
+/// `happen` does what is due by the time it is given, and says when something is due next. Whatever is overdue
+/// is due now.
 ///
 /// # Errors
 ///
