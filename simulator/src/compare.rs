@@ -4,11 +4,13 @@
 //! by the transport-wide feedback that the receiver writes and [`SentLedger`] reads. Nothing is sent again, so
 //! that the estimators alone differ.
 
+mod pictures;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
-use yc_media::{Bitrate, CaptureTime, FrameKind, FrameRate, RateTarget, Resolution};
+use yc_media::Bitrate;
 use yc_rtp::rtcp::{ArrivalTime, FeedbackParser};
 use yc_rtp::{FeedbackEvent, NtpTime};
 use yc_sender::SenderConfig;
@@ -16,10 +18,12 @@ use yc_sender::bandwidth::{
     BandwidthConfig, BandwidthEstimator, GccEstimator, PacketOutcome, ProbeCluster, SentLedger,
 };
 
+use self::pictures::Pictures;
+use crate::clock::{clock, drive, earliest, run_time};
 use crate::receiver::Arrivals;
-use crate::run::{clock, stream_params};
+use crate::run::stream_params;
 use crate::score::{Link, Moment, Traffic, millis};
-use crate::{Encoder, GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, ScreenChange, Trace};
+use crate::{GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, Trace};
 
 /// An estimator that takes part.
 #[derive(Debug, Clone, Copy)]
@@ -226,38 +230,25 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Result<Self, RunError> {
-        let end = self.contest.profile.duration;
-        let mut rounds = 0;
-        loop {
+        drive(self.contest.profile.duration, |now| {
+            self.now = now;
             self.happen();
-            let next = self.next_event();
-            rounds = if next <= self.now { rounds + 1 } else { 0 };
-            if rounds > MAX_ROUNDS {
-                return Err(RunError::Stuck(self.now));
-            }
-            if next >= end {
-                return Ok(self);
-            }
-            self.now = self.now.max(next);
-        }
+            self.next_event()
+        })?;
+        Ok(self)
     }
 
     fn next_event(&self) -> Duration {
-        let estimator = self.estimator.poll_timeout().map(|at| at.saturating_since(clock(Duration::ZERO)));
         let waits = !self.queue.is_empty() || self.probe.is_some();
-        [
+        earliest([
             Some(self.pictures.due_at),
             Some(self.next_report),
             waits.then_some(self.free_at),
-            estimator,
+            self.estimator.poll_timeout().map(run_time),
             self.forward.next_due(),
             self.backward.next_due(),
             self.arrivals.due_at(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(Duration::MAX)
+        ])
     }
 
     fn happen(&mut self) {
@@ -392,65 +383,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What there is to send, 30 times a second.
-#[derive(Debug)]
-struct Pictures {
-    due_at: Duration,
-    /// None: whatever is allowed.
-    encoder: Option<Encoder>,
-    changes: VecDeque<ScreenChange>,
-    changed: bool,
-    repeat_at: Duration,
-}
-
-impl Pictures {
-    fn new(source: &Source, duration: Duration, seed: u64) -> Self {
-        let (encoder, changes) = match source {
-            Source::Greedy => (None, Vec::new()),
-            Source::Screen(trace) => {
-                (Some(Encoder::new(target(Bitrate::kbps(1)))), trace.changes(duration, seed))
-            }
-        };
-        let changes = changes.into();
-        Self { due_at: Duration::ZERO, encoder, changes, changed: false, repeat_at: Duration::ZERO }
-    }
-
-    /// The bytes of the next picture, 0 if there is none, at `bitrate`.
-    fn next(&mut self, now: Duration, bitrate: Bitrate, backlog: Duration) -> usize {
-        self.due_at = now + FRAME;
-        let Some(encoder) = &mut self.encoder else {
-            return if backlog > MAX_BACKLOG { 0 } else { bitrate.bytes_in(FRAME) };
-        };
-        while let Some(change) = self.changes.pop_front_if(|change| change.at <= now) {
-            encoder.on_change(change.part);
-            self.changed = true;
-        }
-        let sharpens = encoder.sharpness() < 0.99;
-        if backlog > MAX_BACKLOG || !(self.changed || sharpens || self.repeat_at <= now) {
-            return 0;
-        }
-        self.changed = false;
-        self.repeat_at = now + Duration::from_secs(1);
-        encoder.set_rate(target(bitrate));
-        encoder.encode(now, CaptureTime::from_epoch(now), FrameKind::Delta).encoded.data.len()
-    }
-}
-
-fn target(bitrate: Bitrate) -> RateTarget {
-    let frame_rate = FrameRate::new(30).expect("30 is inside 1 to 240");
-    let resolution = Resolution::new(1920, 1080).expect("1920x1080 is inside the bounds");
-    RateTarget::new(bitrate, frame_rate, resolution)
-}
-
-const FRAME: Duration = Duration::from_nanos(33_333_333);
-/// While more than this waits no picture is made, as in the sender.
-const MAX_BACKLOG: Duration = Duration::from_millis(200);
 const MAX_PACKET: usize = 1_200;
 /// RTP's header with both extensions, and the FU-A's.
 const HEADERS: usize = 26;
 /// How often the round trip is told, as receiver reports tell it.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-const MAX_ROUNDS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "session")]
+mod clock;
+#[cfg(feature = "session")]
 pub mod compare;
 #[cfg(feature = "session")]
 mod encoder;

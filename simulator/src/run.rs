@@ -7,20 +7,24 @@
 //!                                        back
 //! ```
 
+mod encoding;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use yc_media::{CaptureTime, FrameKind, H264ProfileLevelId};
+use yc_media::{H264ProfileLevelId, RateTarget};
 use yc_rtp::{
     CodecParams, ExtensionKind, ParamsError, RtpExtension, RtpHeader, RtxParams, StreamParams, rtcp,
 };
 use yc_sender::bandwidth::BandwidthConfig;
 use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transmit};
 
+use self::encoding::Encoding;
+use crate::clock::{clock, drive, earliest, run_time};
 use crate::compare::Candidate;
 use crate::{
-    DelayHistogram, Encoder, IP_UDP_OVERHEAD, ModelFrame, Path, PathError, PathStats, Profile, Receiver,
-    ReceiverStats, Score, ScreenChange, Shown, Trace,
+    DelayHistogram, Encoder, IP_UDP_OVERHEAD, Path, PathError, PathStats, Profile, Receiver, ReceiverStats,
+    Score, ScreenChange, Shown, Trace,
 };
 
 /// What is run.
@@ -152,6 +156,32 @@ pub struct Record {
     pub receiver: ReceiverStats,
 }
 
+impl Record {
+    /// Nothing has happened; the screen will show `changes`.
+    pub(crate) fn new(changes: Vec<ScreenChange>) -> Self {
+        Self {
+            changes,
+            frames: Vec::new(),
+            shown: Vec::new(),
+            aims: Vec::new(),
+            passed: Vec::new(),
+            offered: Vec::new(),
+            retransmitted: 0,
+            postponed: 0,
+            silent_at: None,
+            forward: PathStats::default(),
+            queue_delays: DelayHistogram::new(),
+            backward: PathStats::default(),
+            receiver: ReceiverStats::default(),
+        }
+    }
+
+    /// The session aims at `target` from `now` on.
+    fn on_aim(&mut self, now: Duration, target: RateTarget) {
+        self.aims.push((now, target.bitrate.as_bps(), target.frame_rate.as_fps()));
+    }
+}
+
 /// A frame of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -195,21 +225,8 @@ impl<'a> Run<'a> {
         let (forward, backward) = profile.paths(*seed)?;
         let changes = trace.changes(profile.duration, *seed);
         let goal = session.goal().target;
-        let record = Record {
-            changes: changes.clone(),
-            frames: Vec::new(),
-            shown: Vec::new(),
-            aims: vec![(Duration::ZERO, goal.bitrate.as_bps(), goal.frame_rate.as_fps())],
-            passed: Vec::new(),
-            offered: Vec::new(),
-            retransmitted: 0,
-            postponed: 0,
-            silent_at: None,
-            forward: PathStats::default(),
-            queue_delays: DelayHistogram::new(),
-            backward: PathStats::default(),
-            receiver: ReceiverStats::default(),
-        };
+        let mut record = Record::new(changes.clone());
+        record.on_aim(Duration::ZERO, goal);
         Ok(Self {
             scenario,
             now: Duration::ZERO,
@@ -227,21 +244,11 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self) -> Result<Record, RunError> {
-        let end = self.scenario.profile.duration;
-        let mut rounds = 0;
-        loop {
+        drive(self.scenario.profile.duration, |now| {
+            self.now = now;
             self.happen();
-            let next = self.next_event();
-            // Whatever is overdue is due now.
-            rounds = if next <= self.now { rounds + 1 } else { 0 };
-            if rounds > MAX_ROUNDS {
-                return Err(RunError::Stuck(self.now));
-            }
-            if next >= end {
-                break;
-            }
-            self.now = self.now.max(next);
-        }
+            self.next_event()
+        })?;
         let record = &mut self.record;
         record.forward = self.forward.stats();
         record.backward = self.backward.stats();
@@ -251,20 +258,15 @@ impl<'a> Run<'a> {
     }
 
     fn next_event(&self) -> Duration {
-        let session = self.session.poll_timeout().map(|at| at.saturating_since(clock(Duration::ZERO)));
-        [
-            session,
+        earliest([
+            self.session.poll_timeout().map(run_time),
             self.changes.front().map(|change| change.at),
             self.joins.front().copied(),
             self.encoding.due_at(self.now, self.session.has_room()),
             self.forward.next_due(),
             self.backward.next_due(),
             self.receiver.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(Duration::MAX)
+        ])
     }
 
     /// What is due at the present time, in the order of the picture above.
@@ -335,9 +337,8 @@ impl<'a> Run<'a> {
         match action {
             SessionAction::MakeKeyframe(_) => self.encoding.keyframe_wanted = true,
             SessionAction::Aim(goal) => {
-                let target = goal.target;
-                self.encoding.encoder.set_rate(target);
-                self.record.aims.push((self.now, target.bitrate.as_bps(), target.frame_rate.as_fps()));
+                self.encoding.encoder.set_rate(goal.target);
+                self.record.on_aim(self.now, goal.target);
             }
             SessionAction::ReceiverSilent(_) => {
                 self.record.silent_at.get_or_insert(self.now);
@@ -346,123 +347,6 @@ impl<'a> Run<'a> {
             _ => {}
         }
     }
-}
-
-/// What stands between screen and session: when a picture is encoded, and when a still one is again. As the
-/// sender's encoding thread does it, with an encoder that takes a fixed time.
-#[derive(Debug)]
-struct Encoding {
-    encoder: Encoder,
-    still: yc_sender::StillConfig,
-    keyframe_wanted: bool,
-    /// The captured picture that waits.
-    waiting: Option<Duration>,
-    postponed: bool,
-    begun_at: Option<Duration>,
-    /// Captured pictures are told apart by this.
-    captured_at: Duration,
-    /// Until when a still picture is sharpened.
-    refine_until: Duration,
-    /// What is being encoded, and when it will be done.
-    busy: Option<(Duration, ModelFrame)>,
-}
-
-impl Encoding {
-    fn new(config: &SenderConfig, encoder: Encoder) -> Self {
-        Self {
-            encoder,
-            still: config.still,
-            keyframe_wanted: true,
-            waiting: None,
-            postponed: false,
-            begun_at: None,
-            captured_at: Duration::ZERO,
-            refine_until: Duration::ZERO,
-            busy: None,
-        }
-    }
-
-    /// A changed picture was captured; the newest wins.
-    fn on_change(&mut self, change: ScreenChange) {
-        self.encoder.on_change(change.part);
-        self.waiting = Some(change.at);
-    }
-
-    /// When [`step`](Self::step) or [`finished`](Self::finished) has something to do next.
-    fn due_at(&self, now: Duration, has_room: bool) -> Option<Duration> {
-        if let Some((done, _)) = &self.busy {
-            return Some(*done);
-        }
-        let mut at = self.wanted_at()?;
-        if at <= now && !has_room {
-            // Looked at in steps, as the thread does.
-            at = now + BACKLOG_POLL;
-        }
-        Some(at)
-    }
-
-    /// When a picture is encoded next if there is room.
-    fn wanted_at(&self) -> Option<Duration> {
-        let Some(begun_at) = self.begun_at else { return self.waiting };
-        let interval = self.encoder.target().frame_rate.interval();
-        if self.waiting.is_some() {
-            // Captures come no faster than the frame rate; a little early is on time.
-            return Some(begun_at + interval.mul_f64(0.9));
-        }
-        if self.keyframe_wanted {
-            return Some(begun_at);
-        }
-        let sharpening = begun_at + self.still.refine_interval.max(interval * 3 / 2);
-        if sharpening <= self.refine_until {
-            return Some(sharpening);
-        }
-        Some(begun_at + self.still.repeat_interval)
-    }
-
-    /// Takes the frame that is done by `now`.
-    fn finished(&mut self, now: Duration) -> Option<ModelFrame> {
-        let (_, frame) = self.busy.take_if(|(done, _)| *done <= now)?;
-        Some(frame)
-    }
-
-    /// Encodes what is due: a captured picture, a wanted key frame, or the last picture once more.
-    fn step(&mut self, now: Duration, has_room: bool, postponed: &mut u64) -> Option<FrameRecord> {
-        if self.busy.is_some() || self.wanted_at().is_none_or(|at| at > now) {
-            return None;
-        }
-        if !has_room {
-            *postponed += u64::from(!std::mem::replace(&mut self.postponed, true));
-            return None;
-        }
-        self.postponed = false;
-        let fresh = self.waiting.take();
-        if fresh.is_some() || self.keyframe_wanted {
-            self.refine_until = now + self.still.refine_for;
-        }
-        let least = if self.begun_at.is_some() { self.captured_at + LEAST_STEP } else { Duration::ZERO };
-        self.captured_at = fresh.unwrap_or(now).max(least);
-        self.begun_at = Some(now);
-        let kind = if std::mem::take(&mut self.keyframe_wanted) { FrameKind::Key } else { FrameKind::Delta };
-        let frame = self.encoder.encode(now, clock(self.captured_at), kind);
-        if frame.encoded.qp.is_some_and(|qp| qp <= self.still.sharp_qp) {
-            self.refine_until = Duration::ZERO;
-        }
-        let is_key = frame.encoded.is_key();
-        let record = FrameRecord {
-            captured_at: self.captured_at,
-            is_key,
-            bytes: frame.encoded.data.len(),
-            sharpness: frame.sharpness,
-        };
-        let takes = if is_key { ENCODE_KEY } else { ENCODE_DELTA };
-        self.busy = Some((now + takes, frame));
-        Some(record)
-    }
-}
-
-/// The capture clock at `now` of the run.
-pub(crate) fn clock(now: Duration) -> CaptureTime {
-    CaptureTime::from_epoch(EPOCH + now)
 }
 
 /// The stream that is sent: what a mediasoup producer of H264 is negotiated with.
@@ -481,16 +365,6 @@ const SSRC: u32 = 0x0a0b_0c0d;
 const RTX: RtxParams = RtxParams { ssrc: 0x0a0b_0c0e, payload_type: 102 };
 /// Wraps soon.
 const FIRST_SEQUENCE: u16 = 65_000;
-const EPOCH: Duration = Duration::from_secs(1_000);
 const UNIX: Duration = Duration::from_secs(1_700_000_000);
 /// Sets the chances of the way back apart from those of the way there.
 const BACKWARD: u64 = 0x6261_636b;
-/// What encoding takes: what OpenH264 took at 1080p on an x86-64 machine of 2026, in one thread.
-const ENCODE_DELTA: Duration = Duration::from_millis(10);
-const ENCODE_KEY: Duration = Duration::from_millis(30);
-/// How often the encoding side looks again while something waits for room to be sent.
-const BACKLOG_POLL: Duration = Duration::from_millis(5);
-/// Pictures differ in time by this much at least, so that RTP's clock of 90 kHz tells them apart.
-const LEAST_STEP: Duration = Duration::from_micros(100);
-/// Rounds of the loop without the time going on. A burst of packets takes a few.
-const MAX_ROUNDS: u32 = 10_000;

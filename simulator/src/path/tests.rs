@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Loss;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -2,7 +2,8 @@ use yc_rtp::rtcp::FeedbackParser;
 use yc_rtp::{FeedbackEvent, RtpPacket, RtpStream, TransportFeedback};
 
 use super::*;
-use crate::run::{clock, stream_params};
+use crate::clock::clock;
+use crate::run::stream_params;
 use yc_media::Bitrate;
 
 use crate::Encoder;

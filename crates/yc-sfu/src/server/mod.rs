@@ -16,6 +16,8 @@ mod outbox;
 mod peer;
 mod random;
 mod room;
+#[cfg(test)]
+mod testing;
 mod token;
 mod watchers;
 mod workers;

@@ -278,26 +278,9 @@ mod tests {
     use super::*;
     use crate::messages::{Kind, ServerMessage};
     use crate::server::outbox::Outlet;
-    use crate::server::workers::WorkerPool;
-
-    struct Test {
-        room: Arc<Room>,
-        metrics: Arc<Metrics>,
-        events: mpsc::UnboundedReceiver<PeerEvent>,
-        events_in: mpsc::UnboundedSender<PeerEvent>,
-        _pool: WorkerPool,
-    }
+    use crate::server::testing::Test;
 
     impl Test {
-        async fn new() -> Self {
-            let pool = WorkerPool::start(1, 10_000..=59_999).await.unwrap();
-            let (router, load) = pool.create_router().await.unwrap();
-            let metrics = Arc::default();
-            let room = Room::new("demo".parse().unwrap(), router, load, &metrics);
-            let (events_in, events) = mpsc::unbounded_channel();
-            Self { room, metrics, events, events_in, _pool: pool }
-        }
-
         fn announce(&self, info: ProducerInfo) -> Announced {
             self.room.announce(info, self.events_in.clone())
         }
