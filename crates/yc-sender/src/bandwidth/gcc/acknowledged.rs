@@ -72,6 +72,8 @@ pub(super) struct Saturated {
     packets: f64,
     /// When the latest packet arrived, in microseconds.
     at: Option<i64>,
+    /// When the latest of those that waited did.
+    waited_at: i64,
 }
 
 impl Saturated {
@@ -79,8 +81,8 @@ impl Saturated {
     pub(super) fn add(&mut self, at: i64, waited: i64, bytes: usize) {
         let before = self.at.replace(at).unwrap_or(i64::MIN);
         let elapsed = at.saturating_sub(before);
-        if elapsed > STALE {
-            *self = Self { at: Some(at), ..Self::default() };
+        if elapsed > STALE || at.saturating_sub(self.waited_at) > STALE {
+            *self = Self { at: Some(at), waited_at: at, ..Self::default() };
             return;
         }
         // A packet that came late, by another way, took no time of its own.
@@ -90,6 +92,7 @@ impl Saturated {
         if waited < WAITING {
             return;
         }
+        self.waited_at = self.waited_at.max(at);
         self.bytes += bytes as f64;
         self.micros += elapsed.max(0) as f64;
         self.packets += 1.0;
@@ -139,8 +142,9 @@ const FEWEST_BINS: i64 = 5;
 /// A packet that waited less than this may have found the bottleneck idle before it.
 const WAITING: i64 = 10_000;
 
-/// A pause this long ends what is known.
-const STALE: i64 = 1_000_000;
+/// What waited before a time this long in which nothing did says nothing any more: the bottleneck may have become
+/// another.
+const STALE: i64 = 500_000;
 
 /// Waiting packets count half after this much waiting time, in microseconds, and so many packets.
 const MEMORY: f64 = 300_000.0;
@@ -190,5 +194,17 @@ mod tests {
         assert_eq!(saturated.rate(), Some(800_000.0));
         saturated.add(9_000_000, 50_000, 1_000);
         assert_eq!(saturated.rate(), None);
+    }
+
+    #[test]
+    fn a_bottleneck_that_became_wider_is_not_held_against_what_it_was() {
+        let mut saturated = Saturated::default();
+        (0..100).for_each(|n| saturated.add(n * 20_000, 50_000, 1_000));
+        assert_eq!(saturated.rate(), Some(400_000.0));
+        // Nothing waits, until ten times as much comes.
+        (100..130).for_each(|n| saturated.add(n * 20_000, 0, 1_000));
+        assert_eq!(saturated.rate(), None);
+        (0..100).for_each(|n| saturated.add(2_582_000 + n * 2_000, 50_000, 1_000));
+        assert_eq!(saturated.rate(), Some(4_000_000.0));
     }
 }
