@@ -92,9 +92,9 @@ pub struct DegradationStatus {
     pub pressure: Pressure,
 }
 
-/// How many times sooner the ladder goes back when the network is measured to take everything again: after 1 s by
-/// default.
-const WIDE_SOONER: u32 = 5;
+/// How many times sooner the ladder goes back when the network is measured to take everything again: after half a
+/// second by default.
+const WIDE_SOONER: u32 = 10;
 
 /// Nothing gave way, or the first one, two or three knobs did.
 const LEVELS: usize = 4;
