@@ -34,6 +34,8 @@ pub(crate) struct Recovery {
     key_frame: Option<u16>,
     /// Whether its last packet is still to leave.
     key_frame_leaves: bool,
+    /// Whether it takes so long to leave that what was before it must not be in its way.
+    key_frame_first: bool,
     /// The newest packet that left.
     newest: Option<u16>,
     /// Its timestamp.
@@ -63,6 +65,8 @@ pub struct RecoveryCounters {
     pub too_soon: u64,
     /// Requests for what is not kept any more.
     pub too_late: u64,
+    /// Requests left out because a key frame came after the packet, and would have been late for it.
+    pub superseded: u64,
     /// Requests for what never left, or for more than can wait.
     pub refused: u64,
     /// Packets sent again without being asked for: the last one of a picture after which nothing came, whose loss
@@ -94,6 +98,10 @@ struct Tail {
 
 /// Longer than from one picture to the next at 30 fps: where pictures follow each other, no tail goes again.
 const TAIL_DELAY: Duration = Duration::from_millis(40);
+
+/// A key frame that takes longer to leave is not held up by what was before it: sent again, that would be shown little
+/// sooner than the key frame.
+const LONG_KEYFRAME: Duration = Duration::from_millis(200);
 
 /// What leaves once more.
 #[derive(Debug)]
@@ -130,6 +138,7 @@ impl Recovery {
             fates: Fates::new(),
             key_frame: None,
             key_frame_leaves: false,
+            key_frame_first: false,
             newest: None,
             timestamp: 0,
             probed: 0,
@@ -171,10 +180,11 @@ impl Recovery {
         self.history.insert(now, packet);
     }
 
-    /// A key frame begins with the packet under `first`.
-    pub(crate) fn on_keyframe(&mut self, first: u16) {
+    /// A key frame begins with the packet under `first`, and it takes `leaves_in` until all of it has left.
+    pub(crate) fn on_keyframe(&mut self, first: u16, leaves_in: Duration) {
         self.key_frame = Some(first);
         self.key_frame_leaves = true;
+        self.key_frame_first = leaves_in > LONG_KEYFRAME;
     }
 
     pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
@@ -249,6 +259,10 @@ impl Recovery {
             if told && !self.fates.is_lost(sequence) {
                 continue;
             }
+            if self.is_superseded(sequence) {
+                self.counters.superseded += u64::from(!told);
+                continue;
+            }
             let is_first = self.history.times_sent(sequence) == Some(1);
             // What is known to be lost is not on its way.
             let rtt = self.rtt.filter(|_| !told);
@@ -281,11 +295,16 @@ impl Recovery {
         None
     }
 
-    /// Whether a picture that is still to come refers to the packet under `sequence`, which left some time ago.
+    /// Whether a picture that is still to come may refer to the packet under `sequence`: it belongs to the last key
+    /// frame, or to what came after it.
     fn is_needed(&self, sequence: u16) -> bool {
-        // Both are behind the newest: the one that is less far behind came later.
-        let (Some(key_frame), Some(newest)) = (self.key_frame, self.newest) else { return false };
-        newest.wrapping_sub(sequence) <= newest.wrapping_sub(key_frame)
+        // Far fewer packets are kept than there are numbers.
+        self.key_frame.is_some_and(|key_frame| sequence.wrapping_sub(key_frame).cast_signed() >= 0)
+    }
+
+    /// Whether the packet under `sequence` would only make the key frame late that makes it needless.
+    fn is_superseded(&self, sequence: u16) -> bool {
+        self.key_frame_first && !self.is_needed(sequence)
     }
 
     /// Whether something is gone for good that pictures still refer to. Said once.

@@ -281,7 +281,7 @@ impl SenderSession {
         }
         self.broken = false;
         if frame.is_key() {
-            self.recovery.on_keyframe(first);
+            self.recovery.on_keyframe(first, self.pacer.backlog());
         }
     }
 

@@ -194,6 +194,23 @@ fn what_feedback_tells_to_be_missing_goes_again_before_it_is_asked_for() {
 }
 
 #[test]
+fn what_a_long_key_frame_makes_needless_is_not_in_its_way() {
+    for (bytes, goes_again) in [(6_000, true), (600_000, false)] {
+        let mut session = session(Some(RTX));
+        session.handle_frame(at(0), &frame(FrameKind::Key, 0, 3_000));
+        let before = header(&drain(&mut session, 0)[0]).sequence;
+        session.handle_frame(at(500), &frame(FrameKind::Key, 500, bytes));
+        let within = header(&drain(&mut session, 500)[0]).sequence;
+        for (millis, sequence, goes_again) in [(510, before, goes_again), (520, within, true)] {
+            session.handle_datagram(at(millis), &nack(&[sequence]));
+            let sent = drain_all(&mut session, millis..millis + 10);
+            let again = sent.iter().filter(|packet| header(packet).ssrc == RTX.ssrc).count();
+            assert_eq!(again > 0, goes_again, "{bytes} bytes, {sequence}: {again} packets");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_kept_any_more_becomes_a_key_frame_if_it_is_still_needed() {
     let mut session = session(Some(RTX));
     session.handle_frame(at(0), &frame(FrameKind::Key, 0, 3_000));

@@ -239,6 +239,7 @@ fn families(s: &SenderStatus) -> Vec<Family> {
                 ("resent", s.recovery.resent),
                 ("too_soon", s.recovery.too_soon),
                 ("too_late", s.recovery.too_late),
+                ("superseded", s.recovery.superseded),
                 ("refused", s.recovery.refused),
                 ("told", s.recovery.told),
                 ("unasked", s.recovery.unasked),
