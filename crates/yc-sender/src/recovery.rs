@@ -34,8 +34,8 @@ pub(crate) struct Recovery {
     key_frame: Option<u16>,
     /// Whether its last packet is still to leave.
     key_frame_leaves: bool,
-    /// Whether it takes so long to leave that what was before it must not be in its way.
-    key_frame_first: bool,
+    /// What was before this packet is not sent again.
+    needed_from: Option<u16>,
     /// The newest packet that left.
     newest: Option<u16>,
     /// Its timestamp.
@@ -119,6 +119,9 @@ pub(crate) enum Resend {
 /// The most requests that wait: mediasoup asks for 1,000 packets at most.
 const MAX_ASKED: usize = 1_024;
 
+/// Requests reach back no further: it is more than is kept.
+const LOOK_BACK: u16 = 1 << 13;
+
 /// How much of it may leave at once: a burst of losses is made up for before the picture freezes.
 const BUDGET_BURST: Duration = Duration::from_millis(500);
 
@@ -127,6 +130,11 @@ const PROBED_BACK: u16 = 64;
 
 /// The longest padding that a packet can have.
 const PADDING: NonZeroU8 = NonZeroU8::MAX;
+
+/// Whether the packet under `a` is before that under `b`, where less than half a cycle lies between them.
+fn is_before(a: u16, b: u16) -> bool {
+    a.wrapping_sub(b).cast_signed() < 0
+}
 
 impl Recovery {
     pub(crate) fn new(params: &StreamParams, first_rtx_sequence: u16) -> Self {
@@ -138,7 +146,7 @@ impl Recovery {
             fates: Fates::new(),
             key_frame: None,
             key_frame_leaves: false,
-            key_frame_first: false,
+            needed_from: None,
             newest: None,
             timestamp: 0,
             probed: 0,
@@ -171,6 +179,13 @@ impl Recovery {
         self.fates.on_sent(transport_sequence, Some(packet.header.sequence));
         let RtpHeader { sequence, timestamp, marker, .. } = packet.header;
         (self.newest, self.timestamp, self.probed) = (Some(sequence), timestamp, 0);
+        // Numbers are told apart as long as they are not half a cycle from each other.
+        for bound in [&mut self.key_frame, &mut self.needed_from] {
+            *bound = bound.map(|bound| {
+                let least = sequence.wrapping_sub(LOOK_BACK);
+                if is_before(bound, least) { least } else { bound }
+            });
+        }
         self.losses.on_sent(now);
         self.tail = self.rtx.as_ref().filter(|_| marker).and_then(|_| {
             let times = self.losses.tail_copies().max(u32::from(self.key_frame_leaves));
@@ -184,7 +199,27 @@ impl Recovery {
     pub(crate) fn on_keyframe(&mut self, first: u16, leaves_in: Duration) {
         self.key_frame = Some(first);
         self.key_frame_leaves = true;
-        self.key_frame_first = leaves_in > LONG_KEYFRAME;
+        if leaves_in > LONG_KEYFRAME {
+            self.give_up_before(first);
+        }
+    }
+
+    /// Nothing that has left so far is sent again: a key frame is to come.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(newest) = self.newest {
+            self.give_up_before(newest.wrapping_add(1));
+        }
+    }
+
+    fn give_up_before(&mut self, sequence: u16) {
+        self.needed_from = Some(sequence);
+        self.copy = None;
+        self.fates.give_up();
+    }
+
+    /// How many packets are known to be lost and have not been sent again.
+    pub(crate) fn lost(&self) -> usize {
+        self.fates.lost()
     }
 
     pub(crate) fn on_round_trip(&mut self, rtt: Duration) {
@@ -206,8 +241,9 @@ impl Recovery {
         if self.rtx.is_none() {
             return;
         }
-        let Self { fates, asked, .. } = self;
-        fates.on_outcomes(outcomes, |sequence| {
+        let Self { fates, asked, needed_from, .. } = self;
+        let needed = |sequence| needed_from.is_none_or(|from| !is_before(sequence, from));
+        fates.on_outcomes(outcomes, needed, |sequence| {
             if asked.len() < MAX_ASKED {
                 asked.push_back(Request { sequence, told: true });
             }
@@ -259,7 +295,7 @@ impl Recovery {
             if told && !self.fates.is_lost(sequence) {
                 continue;
             }
-            if self.is_superseded(sequence) {
+            if self.needed_from.is_some_and(|from| is_before(sequence, from)) {
                 self.counters.superseded += u64::from(!told);
                 continue;
             }
@@ -298,13 +334,7 @@ impl Recovery {
     /// Whether a picture that is still to come may refer to the packet under `sequence`: it belongs to the last key
     /// frame, or to what came after it.
     fn is_needed(&self, sequence: u16) -> bool {
-        // Far fewer packets are kept than there are numbers.
-        self.key_frame.is_some_and(|key_frame| sequence.wrapping_sub(key_frame).cast_signed() >= 0)
-    }
-
-    /// Whether the packet under `sequence` would only make the key frame late that makes it needless.
-    fn is_superseded(&self, sequence: u16) -> bool {
-        self.key_frame_first && !self.is_needed(sequence)
+        self.key_frame.is_some_and(|key_frame| !is_before(sequence, key_frame))
     }
 
     /// Whether something is gone for good that pictures still refer to. Said once.

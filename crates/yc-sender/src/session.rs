@@ -129,6 +129,10 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// When what waits is worth more than this many times the configured backlog, it is too late: it is dropped.
 const BACKLOG_LIMIT: u32 = 4;
 
+/// When what is known to be lost takes longer than so many times that to be sent again, it is given up for a key frame,
+/// which is there sooner.
+const LOST_LIMIT: u32 = 4;
+
 /// The part of what may leave that is for what was asked for again while media waits: nearly all of it, because
 /// nothing that comes later can be shown without it…
 const RESENDS: f64 = 0.9;
@@ -288,6 +292,12 @@ impl SenderSession {
     /// Whether what waits is worth nothing any more by the time that it would leave.
     fn is_late(&self) -> bool {
         self.pacer.backlog() > self.max_backlog * BACKLOG_LIMIT
+    }
+
+    /// Whether too much was lost for sending it again, as when the network takes less all of a sudden.
+    fn is_lost(&self) -> bool {
+        let bytes = self.recovery.lost() * self.max_packet_len;
+        self.pacer.rate().time_for(bytes) > self.max_backlog * LOST_LIMIT
     }
 
     fn drop_frame(&mut self) {
@@ -463,6 +473,12 @@ impl SenderSession {
             if dropped.frames > 0 {
                 self.on_broken();
             }
+        }
+        if self.is_lost() {
+            self.recovery.give_up();
+            let dropped = self.outbox.drop_late();
+            self.on_dropped(&dropped);
+            self.on_broken();
         }
         if self.recovery.take_keyframe_needed() {
             self.keyframes.on_request(KeyframeCause::Lost);

@@ -211,6 +211,27 @@ fn what_a_long_key_frame_makes_needless_is_not_in_its_way() {
 }
 
 #[test]
+fn more_than_can_be_sent_again_in_time_is_given_up_for_a_key_frame() {
+    for (bytes, given_up) in [(6_000, false), (500_000, true)] {
+        let mut session = session(Some(RTX));
+        session.handle_frame(at(0), &frame(FrameKind::Key, 0, bytes));
+        let mut first = drain_all(&mut session, 0..400);
+        session.handle_frame(at(400), &frame(FrameKind::Delta, 400, 500));
+        first.extend(drain_all(&mut session, 400..430));
+        let count = first.len() as u16;
+        keyframes_wanted(&mut session);
+        session.handle_datagram(at(450), &told(count, &(1..count - 1).collect::<Vec<_>>()));
+        let again = drain_all(&mut session, 450..510);
+        assert_eq!(again.is_empty(), given_up, "{bytes} bytes: {} packets", again.len());
+        let causes = keyframes_wanted(&mut session);
+        assert_eq!(causes, if given_up { vec![KeyframeCause::Lost] } else { vec![] }, "{bytes} bytes");
+        session.handle_datagram(at(510), &nack(&[header(&first[2]).sequence]));
+        let asked = drain_all(&mut session, 510..550);
+        assert_eq!(asked.is_empty(), given_up, "{bytes} bytes: {} packets", asked.len());
+    }
+}
+
+#[test]
 fn what_is_not_kept_any_more_becomes_a_key_frame_if_it_is_still_needed() {
     let mut session = session(Some(RTX));
     session.handle_frame(at(0), &frame(FrameKind::Key, 0, 3_000));

@@ -13,6 +13,8 @@ pub(crate) struct Fates {
     numbers: Box<[Number]>,
     /// The packets, at the place that the low bits of their sequence number name.
     packets: Box<[Fate]>,
+    /// How many of them are lost.
+    lost: usize,
 }
 
 /// As many as are kept to be sent again.
@@ -53,6 +55,7 @@ impl Fates {
         Self {
             numbers: vec![Number::default(); PLACES].into_boxed_slice(),
             packets: vec![Fate::default(); PLACES].into_boxed_slice(),
+            lost: 0,
         }
     }
 
@@ -61,6 +64,7 @@ impl Fates {
         self.numbers[place(transport)] = Number { transport, packet };
         let Some(sequence) = packet else { return };
         let fate = &mut self.packets[place(sequence)];
+        self.lost -= usize::from(fate.state == State::Lost);
         let state = match fate.state {
             State::Arrived if fate.packet == packet => State::Arrived,
             _ => State::Flying,
@@ -68,14 +72,20 @@ impl Fates {
         *fate = Fate { packet, transport, state };
     }
 
-    /// Feedback told this, in the order of sending. Hands to `lost` each packet that has not arrived and is not on
-    /// its way again.
-    pub(crate) fn on_outcomes(&mut self, outcomes: &[PacketOutcome], mut lost: impl FnMut(u16)) {
+    /// Feedback told this, in the order of sending. Hands to `lost` each packet that has not arrived, is not on its way
+    /// again and is `needed`.
+    pub(crate) fn on_outcomes(
+        &mut self,
+        outcomes: &[PacketOutcome],
+        needed: impl Fn(u16) -> bool,
+        mut lost: impl FnMut(u16),
+    ) {
         let mut arrived: Option<CaptureTime> = None;
         for outcome in outcomes.iter().filter(|outcome| outcome.arrived.is_some()) {
             arrived = arrived.max(Some(outcome.sent.at));
             if let Some(fate) = self.fate_of(outcome) {
-                fate.state = State::Arrived;
+                let before = std::mem::replace(&mut fate.state, State::Arrived);
+                self.lost -= usize::from(before == State::Lost);
             }
         }
         let Some(arrived) = arrived else { return };
@@ -84,9 +94,11 @@ impl Fates {
             if let Some(fate) = self.fate_of(outcome).filter(|_| !overtaken)
                 && fate.state == State::Flying
                 && fate.transport == outcome.sent.sequence as u16
+                && let Some(packet) = fate.packet.filter(|packet| needed(*packet))
             {
                 fate.state = State::Lost;
-                fate.packet.into_iter().for_each(&mut lost);
+                self.lost += 1;
+                lost(packet);
             }
         }
     }
@@ -95,6 +107,22 @@ impl Fates {
     pub(crate) fn is_lost(&self, packet: u16) -> bool {
         let fate = &self.packets[place(packet)];
         fate.packet == Some(packet) && fate.state == State::Lost
+    }
+
+    /// How many packets are lost.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost
+    }
+
+    /// Nobody needs any more what is lost.
+    pub(crate) fn give_up(&mut self) {
+        if self.lost > 0 {
+            self.packets
+                .iter_mut()
+                .filter(|fate| fate.state == State::Lost)
+                .for_each(|fate| *fate = Fate::default());
+            self.lost = 0;
+        }
     }
 
     fn fate_of(&mut self, outcome: &PacketOutcome) -> Option<&mut Fate> {
@@ -143,7 +171,7 @@ mod tests {
                 })
                 .collect();
             let mut lost = Vec::new();
-            self.fates.on_outcomes(&outcomes, |packet| lost.push(packet));
+            self.fates.on_outcomes(&outcomes, |_| true, |packet| lost.push(packet));
             lost
         }
     }
@@ -189,6 +217,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lost_is_counted_until_it_leaves_again_arrives_or_is_given_up() {
+        let mut sent = Sent::new();
+        let numbers: Vec<_> = (0..8).map(|packet| sent.send(packet)).collect();
+        let outcomes: Vec<_> = numbers.iter().map(|number| (*number, *number == numbers[7])).collect();
+        assert_eq!((sent.told(&outcomes).len(), sent.fates.lost()), (7, 7));
+        sent.send(0);
+        assert_eq!(sent.fates.lost(), 6);
+        // It was late, and the ledger had not forgotten it.
+        sent.told(&[(numbers[1], true)]);
+        assert_eq!(sent.fates.lost(), 5);
+        sent.fates.give_up();
+        assert_eq!(sent.fates.lost(), 0);
+        assert!((0..8).all(|packet| !sent.fates.is_lost(packet)));
+        let (again, last) = (sent.send(2), sent.send(9));
+        assert_eq!(sent.told(&[(again, false), (last, true)]), [2], "it may be needed after all");
+    }
+
+    #[test]
+    fn what_nobody_needs_is_not_lost() {
+        let mut sent = Sent::new();
+        let numbers: Vec<_> = (0..8).map(|packet| sent.send(packet)).collect();
+        let outcome = |(n, number): (usize, &u64)| {
+            let at = CaptureTime::from_epoch(Duration::from_millis(20 * n as u64));
+            PacketOutcome::new(SentPacket::new(*number, at, 1_000), (n == 7).then_some(Duration::ZERO))
+        };
+        let outcomes: Vec<_> = numbers.iter().enumerate().map(outcome).collect();
+        let mut lost = Vec::new();
+        sent.fates.on_outcomes(&outcomes, |packet| packet >= 5, |packet| lost.push(packet));
+        assert_eq!((lost, sent.fates.lost()), (vec![5, 6], 2));
+    }
+
+    #[test]
     fn what_was_overtaken_may_yet_arrive() {
         let mut sent = Sent::new();
         let at = |millis| CaptureTime::from_epoch(Duration::from_millis(millis));
@@ -196,7 +256,7 @@ mod tests {
             |number, millis, arrived| PacketOutcome::new(SentPacket::new(number, at(millis), 1_000), arrived);
         let (first, second) = (sent.send(1), sent.send(2));
         let outcomes = [outcome(first, 0, None), outcome(second, 9, Some(Duration::from_secs(1)))];
-        sent.fates.on_outcomes(&outcomes, |packet| panic!("{packet} is lost"));
+        sent.fates.on_outcomes(&outcomes, |_| true, |packet| panic!("{packet} is lost"));
         assert!(!sent.fates.is_lost(1));
     }
 
