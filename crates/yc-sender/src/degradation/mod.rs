@@ -146,7 +146,8 @@ impl Ladder {
             return if held { self.step_down(now, cause) } else { None };
         }
         self.worse_since = None;
-        if self.is_wide_again(now, &measured.halves[1]) {
+        // What the network takes is a mean already; it need only stay so.
+        if self.is_wide_again(now, &Stretch { available: sample.available, ..measured.halves[1] }) {
             return self.step_to_top(now);
         }
         // A better level must be calm too, or going back would only bring the pressure back.
