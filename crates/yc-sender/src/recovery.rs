@@ -131,11 +131,6 @@ const PROBED_BACK: u16 = 64;
 /// The longest padding that a packet can have.
 const PADDING: NonZeroU8 = NonZeroU8::MAX;
 
-/// Whether the packet under `a` is before that under `b`, where less than half a cycle lies between them.
-fn is_before(a: u16, b: u16) -> bool {
-    a.wrapping_sub(b).cast_signed() < 0
-}
-
 impl Recovery {
     pub(crate) fn new(params: &StreamParams, first_rtx_sequence: u16) -> Self {
         Self {
@@ -214,7 +209,7 @@ impl Recovery {
     fn give_up_before(&mut self, sequence: u16) {
         self.needed_from = Some(sequence);
         self.copy = None;
-        self.fates.give_up();
+        self.fates.forget_all();
     }
 
     /// How many packets are known to be lost and have not been sent again.
@@ -242,11 +237,13 @@ impl Recovery {
             return;
         }
         let Self { fates, asked, needed_from, .. } = self;
-        let needed = |sequence| needed_from.is_none_or(|from| !is_before(sequence, from));
-        fates.on_outcomes(outcomes, needed, |sequence| {
-            if asked.len() < MAX_ASKED {
+        fates.on_outcomes(outcomes, |sequence| {
+            let is_taken =
+                asked.len() < MAX_ASKED && needed_from.is_none_or(|from| !is_before(sequence, from));
+            if is_taken {
                 asked.push_back(Request { sequence, told: true });
             }
+            is_taken
         });
     }
 
@@ -319,7 +316,7 @@ impl Recovery {
                     return Some(Resend::Packet(packet));
                 }
                 // Whoever needs it asks.
-                Err(_) if told => {}
+                Err(_) if told => self.fates.forget(sequence),
                 Err(NotSent::TooSoon) => self.counters.too_soon += 1,
                 Err(NotSent::TooOld) => {
                     self.counters.too_late += 1;
@@ -415,4 +412,9 @@ impl Recovery {
     pub(crate) fn counters(&self) -> RecoveryCounters {
         self.counters
     }
+}
+
+/// Whether the packet under `a` is before that under `b`, where less than half a cycle lies between them.
+fn is_before(a: u16, b: u16) -> bool {
+    a.wrapping_sub(b).cast_signed() < 0
 }

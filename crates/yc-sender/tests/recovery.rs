@@ -257,6 +257,27 @@ fn what_is_not_kept_any_more_becomes_a_key_frame_if_it_is_still_needed() {
 }
 
 #[test]
+fn a_key_frame_is_told_from_its_namesake_a_cycle_of_numbers_later() {
+    let mut session = session(Some(RTX));
+    // It takes long to leave: what was before it is not sent again.
+    session.handle_frame(at(0), &frame(FrameKind::Key, 0, 600_000));
+    let mut newest = header(drain_all(&mut session, 0..500).last().unwrap()).sequence;
+    for millis in 500..70_500 {
+        session.handle_frame(at(millis), &frame(FrameKind::Delta, millis, 100));
+        let sent = drain(&mut session, millis);
+        newest =
+            sent.iter().map(|packet| header(packet)).find(|h| h.ssrc == SSRC).map_or(newest, |h| h.sequence);
+    }
+    keyframes_wanted(&mut session);
+    session.handle_datagram(at(70_500), &nack(&[newest.wrapping_sub(10)]));
+    assert!(!drain(&mut session, 70_500).is_empty(), "it goes again");
+    session.handle_datagram(at(70_510), &nack(&[newest.wrapping_sub(5_000)]));
+    assert!(drain(&mut session, 70_510).is_empty());
+    session.handle_timeout(at(70_511));
+    assert_eq!(keyframes_wanted(&mut session), [KeyframeCause::Lost], "it was needed");
+}
+
+#[test]
 fn what_never_left_is_not_sent_and_brings_no_key_frame() {
     let mut session = session(Some(RTX));
     session.handle_frame(at(0), &frame(FrameKind::Key, 0, 3_000));

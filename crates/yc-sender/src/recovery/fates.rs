@@ -72,14 +72,9 @@ impl Fates {
         *fate = Fate { packet, transport, state };
     }
 
-    /// Feedback told this, in the order of sending. Hands to `lost` each packet that has not arrived, is not on its way
-    /// again and is `needed`.
-    pub(crate) fn on_outcomes(
-        &mut self,
-        outcomes: &[PacketOutcome],
-        needed: impl Fn(u16) -> bool,
-        mut lost: impl FnMut(u16),
-    ) {
+    /// Feedback told this, in the order of sending. Offers to `take` each packet that has not arrived and is not on its
+    /// way again; what is taken is lost from now on.
+    pub(crate) fn on_outcomes(&mut self, outcomes: &[PacketOutcome], mut take: impl FnMut(u16) -> bool) {
         let mut arrived: Option<CaptureTime> = None;
         for outcome in outcomes.iter().filter(|outcome| outcome.arrived.is_some()) {
             arrived = arrived.max(Some(outcome.sent.at));
@@ -94,11 +89,10 @@ impl Fates {
             if let Some(fate) = self.fate_of(outcome).filter(|_| !overtaken)
                 && fate.state == State::Flying
                 && fate.transport == outcome.sent.sequence as u16
-                && let Some(packet) = fate.packet.filter(|packet| needed(*packet))
+                && fate.packet.is_some_and(&mut take)
             {
                 fate.state = State::Lost;
                 self.lost += 1;
-                lost(packet);
             }
         }
     }
@@ -114,8 +108,16 @@ impl Fates {
         self.lost
     }
 
-    /// Nobody needs any more what is lost.
-    pub(crate) fn give_up(&mut self) {
+    /// `packet` will not leave again.
+    pub(crate) fn forget(&mut self, packet: u16) {
+        if self.is_lost(packet) {
+            self.packets[place(packet)] = Fate::default();
+            self.lost -= 1;
+        }
+    }
+
+    /// Nothing of what is lost will leave again.
+    pub(crate) fn forget_all(&mut self) {
         if self.lost > 0 {
             self.packets
                 .iter_mut()
@@ -139,8 +141,15 @@ fn place(sequence: u16) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::bandwidth::SentPacket;
+
+    /// The transport-wide number of the first packet: the 16 bits on the wire begin anew soon.
+    const FIRST: u64 = 65_530;
 
     /// Packets, and what transport-wide number each left under: one in each 10 ms.
     struct Sent {
@@ -150,8 +159,7 @@ mod tests {
 
     impl Sent {
         fn new() -> Self {
-            // The numbers begin anew soon.
-            Self { fates: Fates::new(), next: 65_530 }
+            Self { fates: Fates::new(), next: FIRST }
         }
 
         fn send(&mut self, packet: impl Into<Option<u16>>) -> u64 {
@@ -171,7 +179,10 @@ mod tests {
                 })
                 .collect();
             let mut lost = Vec::new();
-            self.fates.on_outcomes(&outcomes, |_| true, |packet| lost.push(packet));
+            self.fates.on_outcomes(&outcomes, |packet| {
+                lost.push(packet);
+                true
+            });
             lost
         }
     }
@@ -217,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_counted_until_it_leaves_again_arrives_or_is_given_up() {
+    fn what_is_lost_is_counted_until_it_leaves_again_arrives_or_is_forgotten() {
         let mut sent = Sent::new();
         let numbers: Vec<_> = (0..8).map(|packet| sent.send(packet)).collect();
         let outcomes: Vec<_> = numbers.iter().map(|number| (*number, *number == numbers[7])).collect();
@@ -227,7 +238,10 @@ mod tests {
         // It was late, and the ledger had not forgotten it.
         sent.told(&[(numbers[1], true)]);
         assert_eq!(sent.fates.lost(), 5);
-        sent.fates.give_up();
+        sent.fates.forget(2);
+        sent.fates.forget(7);
+        assert_eq!(sent.fates.lost(), 4);
+        sent.fates.forget_all();
         assert_eq!(sent.fates.lost(), 0);
         assert!((0..8).all(|packet| !sent.fates.is_lost(packet)));
         let (again, last) = (sent.send(2), sent.send(9));
@@ -235,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_needs_is_not_lost() {
+    fn what_nobody_takes_is_not_lost() {
         let mut sent = Sent::new();
         let numbers: Vec<_> = (0..8).map(|packet| sent.send(packet)).collect();
         let outcome = |(n, number): (usize, &u64)| {
@@ -244,8 +258,12 @@ mod tests {
         };
         let outcomes: Vec<_> = numbers.iter().enumerate().map(outcome).collect();
         let mut lost = Vec::new();
-        sent.fates.on_outcomes(&outcomes, |packet| packet >= 5, |packet| lost.push(packet));
-        assert_eq!((lost, sent.fates.lost()), (vec![5, 6], 2));
+        sent.fates.on_outcomes(&outcomes, |packet| {
+            lost.push(packet);
+            packet >= 5
+        });
+        assert_eq!((lost.len(), sent.fates.lost()), (7, 2));
+        assert!((0..8).all(|packet| sent.fates.is_lost(packet) == (packet == 5 || packet == 6)));
     }
 
     #[test]
@@ -256,7 +274,7 @@ mod tests {
             |number, millis, arrived| PacketOutcome::new(SentPacket::new(number, at(millis), 1_000), arrived);
         let (first, second) = (sent.send(1), sent.send(2));
         let outcomes = [outcome(first, 0, None), outcome(second, 9, Some(Duration::from_secs(1)))];
-        sent.fates.on_outcomes(&outcomes, |_| true, |packet| panic!("{packet} is lost"));
+        sent.fates.on_outcomes(&outcomes, |packet| panic!("{packet} is lost"));
         assert!(!sent.fates.is_lost(1));
     }
 
@@ -271,5 +289,61 @@ mod tests {
         let last = sent.send(PLACES as u16 + 2);
         assert_eq!(sent.told(&[(old, false), (padding, false), (last, true)]), [0; 0]);
         assert!(!sent.fates.is_lost(1));
+    }
+
+    /// What happens to packets.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Send(Option<u16>),
+        /// So many of the numbers that left last, and which of them arrived.
+        Told(u64, u32),
+        Forget(u16),
+        ForgetAll,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            8 => prop::option::weighted(0.9, 0_u16..40).prop_map(Step::Send),
+            4 => (1_u64..32, any::<u32>()).prop_map(|(numbers, arrived)| Step::Told(numbers, arrived)),
+            1 => (0_u16..40).prop_map(Step::Forget),
+            1 => Just(Step::ForgetAll),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_are_lost_as_are_said_to_be(steps in steps()) {
+            let mut sent = Sent::new();
+            let mut taken = HashSet::new();
+            for step in steps {
+                match step {
+                    Step::Send(packet) => {
+                        sent.send(packet);
+                        packet.iter().for_each(|packet| _ = taken.remove(packet));
+                    }
+                    Step::Told(numbers, arrived) => {
+                        let numbers = sent.next.saturating_sub(numbers).max(FIRST)..sent.next;
+                        let outcomes = numbers.enumerate().map(|(n, number)| (number, arrived >> n & 1 == 1));
+                        let lost = sent.told(&outcomes.collect::<Vec<_>>());
+                        taken.retain(|packet| sent.fates.is_lost(*packet));
+                        for packet in lost {
+                            prop_assert!(taken.insert(packet), "{packet} was lost before");
+                        }
+                    }
+                    Step::Forget(packet) => {
+                        sent.fates.forget(packet);
+                        taken.remove(&packet);
+                    }
+                    Step::ForgetAll => {
+                        sent.fates.forget_all();
+                        taken.clear();
+                    }
+                }
+                let lost: HashSet<u16> = (0..40).filter(|packet| sent.fates.is_lost(*packet)).collect();
+                prop_assert_eq!(sent.fates.lost(), lost.len());
+                prop_assert_eq!(&lost, &taken);
+            }
+        }
     }
 }
