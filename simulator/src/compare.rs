@@ -14,45 +14,14 @@ use yc_media::Bitrate;
 use yc_rtp::rtcp::{ArrivalTime, FeedbackParser};
 use yc_rtp::{FeedbackEvent, NtpTime};
 use yc_sender::SenderConfig;
-use yc_sender::bandwidth::{
-    BandwidthConfig, BandwidthEstimator, GccEstimator, PacketOutcome, ProbeCluster, SentLedger,
-};
+use yc_sender::bandwidth::{BandwidthConfig, BandwidthEstimator, PacketOutcome, ProbeCluster, SentLedger};
 
 use self::pictures::Pictures;
 use crate::clock::{clock, drive, earliest, run_time};
 use crate::receiver::Arrivals;
 use crate::run::stream_params;
 use crate::score::{Link, Moment, Traffic, millis};
-use crate::{GoogCc, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, Trace};
-
-/// An estimator that takes part.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Candidate {
-    /// What it is called on the command line.
-    pub name: &'static str,
-    /// Packets leave at this multiple of the estimate, as it was made for.
-    pub pacing_factor: fn() -> f64,
-    /// Makes one.
-    pub make: fn(BandwidthConfig) -> Box<dyn BandwidthEstimator>,
-}
-
-impl Candidate {
-    /// The candidate called `name`.
-    pub fn by_name(name: &str) -> Option<&'static Self> {
-        CANDIDATES.iter().find(|candidate| candidate.name == name)
-    }
-}
-
-/// Those that take part.
-pub const CANDIDATES: &[Candidate] = &[
-    Candidate {
-        name: "gcc",
-        pacing_factor: || SenderConfig::default().pacing.factor.into(),
-        make: |config| Box::new(GccEstimator::new(config)),
-    },
-    Candidate { name: "goog-cc", pacing_factor: || 2.5, make: |config| Box::new(GoogCc::new(config)) },
-];
+use crate::{Candidate, IP_UDP_OVERHEAD, Path, Profile, Receiver, RunError, Trace};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,6 +361,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CANDIDATES;
 
     fn contest(profile: &str, source: Source) -> Contest {
         Contest::new(Profile::by_name(profile).unwrap(), source, 1)

@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "session")]
+mod candidate;
+#[cfg(feature = "session")]
 mod clock;
 #[cfg(feature = "session")]
 pub mod compare;
@@ -50,6 +52,8 @@ pub mod table;
 #[cfg(feature = "session")]
 mod trace;
 
+#[cfg(feature = "session")]
+pub use candidate::{CANDIDATES, Candidate};
 #[cfg(feature = "session")]
 pub use encoder::{Encoder, FrameMark, ModelFrame};
 #[cfg(feature = "session")]

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde::Serialize;
-use yc_simulator::compare::{CANDIDATES, Contest, Source};
-use yc_simulator::{Moment, PROFILES, Profile, Scenario, Score, TRACES, table};
+use yc_simulator::compare::{Contest, Source};
+use yc_simulator::{CANDIDATES, Moment, PROFILES, Profile, Scenario, Score, TRACES, table};
 
 /// Runs the sender's session through simulated networks and prints how it went.
 #[derive(Debug, Parser)]

@@ -21,10 +21,9 @@ use yc_sender::{SenderConfig, SenderSession, SessionAction, SessionSeeds, Transm
 
 use self::encoding::Encoding;
 use crate::clock::{clock, drive, earliest, run_time};
-use crate::compare::Candidate;
 use crate::{
-    DelayHistogram, Encoder, IP_UDP_OVERHEAD, Path, PathError, PathStats, Profile, Receiver, ReceiverStats,
-    Score, ScreenChange, Shown, Trace,
+    Candidate, DelayHistogram, Encoder, IP_UDP_OVERHEAD, Path, PathError, PathStats, Profile, Receiver,
+    ReceiverStats, Score, ScreenChange, Shown, Trace,
 };
 
 /// What is run.
