@@ -65,7 +65,7 @@ pub struct RecoveryCounters {
     pub too_soon: u64,
     /// Requests for what is not kept any more.
     pub too_late: u64,
-    /// Requests left out because a key frame came after the packet, and would have been late for it.
+    /// Requests left out because a key frame came after the packet, or is to come, and would be late for it.
     pub superseded: u64,
     /// Requests for what never left, or for more than can wait.
     pub refused: u64,
