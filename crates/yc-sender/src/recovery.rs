@@ -61,7 +61,7 @@ pub(crate) struct Recovery {
 pub struct RecoveryCounters {
     /// Packets sent again because a receiver asked.
     pub resent: u64,
-    /// Requests left out: the packet had been sent again less than a round trip before.
+    /// Requests left out: the packet had been sent again less than a round trip before, or was about to be.
     pub too_soon: u64,
     /// Requests for what is not kept any more.
     pub too_late: u64,
@@ -223,10 +223,15 @@ impl Recovery {
 
     /// A receiver asks for these.
     pub(crate) fn on_nack(&mut self, sequences: &[u16]) {
-        let room = MAX_ASKED - self.asked.len();
-        let requests = sequences.iter().map(|sequence| Request { sequence: *sequence, told: false });
-        self.asked.extend(requests.take(room));
-        self.counters.refused += sequences.len().saturating_sub(room) as u64;
+        for &sequence in sequences {
+            if self.asked.len() == MAX_ASKED {
+                self.counters.refused += 1;
+            } else if self.fates.begin_waiting(sequence) {
+                self.asked.push_back(Request { sequence, told: false });
+            } else {
+                self.counters.too_soon += 1;
+            }
+        }
     }
 
     /// Transport-wide feedback told this. What was lost goes again without being asked for: the request may be late
@@ -240,6 +245,7 @@ impl Recovery {
         fates.on_outcomes(outcomes, |sequence| {
             let is_taken =
                 asked.len() < MAX_ASKED && needed_from.is_none_or(|from| !is_before(sequence, from));
+            // One that was asked for as well may wait twice: only the first leaves.
             if is_taken {
                 asked.push_back(Request { sequence, told: true });
             }
@@ -289,6 +295,7 @@ impl Recovery {
             return Some(Resend::Packet(packet));
         }
         while let Some(Request { sequence, told }) = self.asked.pop_front() {
+            self.fates.end_waiting(sequence);
             if told && !self.fates.is_lost(sequence) {
                 continue;
             }

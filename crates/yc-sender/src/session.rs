@@ -74,8 +74,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// When what waits is worth more than this many times the configured backlog, it is too late: it is dropped.
 const BACKLOG_LIMIT: u32 = 4;
 
-/// When what is known to be lost takes longer than so many times that to be sent again, it is given up for a key frame,
-/// which is there sooner.
+/// When what is known to be lost, with what waits behind it, takes longer than so many times that, it is given up for a
+/// key frame, which is there sooner.
 const LOST_LIMIT: u32 = 4;
 
 /// The part of what may leave that is for what was asked for again while media waits: nearly all of it, because
@@ -242,7 +242,9 @@ impl SenderSession {
     /// Whether too much was lost for sending it again, as when the network takes less all of a sudden.
     fn is_lost(&self) -> bool {
         let bytes = self.recovery.lost() * self.max_packet_len;
-        self.pacer.rate().time_for(bytes) > self.max_backlog * LOST_LIMIT
+        let lost = self.pacer.rate().time_for(bytes);
+        // What little was lost does not keep what waits from being shown.
+        lost > self.max_backlog && lost + self.pacer.backlog() > self.max_backlog * LOST_LIMIT
     }
 
     fn drop_frame(&mut self) {

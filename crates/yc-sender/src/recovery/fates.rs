@@ -38,6 +38,8 @@ struct Fate {
     /// The transport-wide number that it left under last.
     transport: u16,
     state: State,
+    /// Whether it waits to leave again.
+    waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,11 +67,12 @@ impl Fates {
         let Some(sequence) = packet else { return };
         let fate = &mut self.packets[place(sequence)];
         self.lost -= usize::from(fate.state == State::Lost);
+        let is_again = fate.packet == packet;
         let state = match fate.state {
-            State::Arrived if fate.packet == packet => State::Arrived,
+            State::Arrived if is_again => State::Arrived,
             _ => State::Flying,
         };
-        *fate = Fate { packet, transport, state };
+        *fate = Fate { packet, transport, state, waits: is_again && fate.waits };
     }
 
     /// Feedback told this, in the order of sending. Offers to `take` each packet that has not arrived and is not on its
@@ -95,6 +98,19 @@ impl Fates {
                 self.lost += 1;
             }
         }
+    }
+
+    /// `packet` waits to leave again from now on. Answers whether it did not yet; of one that never left, or was
+    /// forgotten, nothing is known.
+    pub(crate) fn begin_waiting(&mut self, packet: u16) -> bool {
+        let fate = &mut self.packets[place(packet)];
+        fate.packet != Some(packet) || !std::mem::replace(&mut fate.waits, true)
+    }
+
+    /// `packet` waits no more.
+    pub(crate) fn end_waiting(&mut self, packet: u16) {
+        let fate = &mut self.packets[place(packet)];
+        fate.waits &= fate.packet != Some(packet);
     }
 
     /// Whether `packet` has not arrived, and is not on its way again.
@@ -264,6 +280,22 @@ mod tests {
         });
         assert_eq!((lost.len(), sent.fates.lost()), (7, 2));
         assert!((0..8).all(|packet| sent.fates.is_lost(packet) == (packet == 5 || packet == 6)));
+    }
+
+    #[test]
+    fn what_waits_is_told_from_what_does_not() {
+        let mut sent = Sent::new();
+        sent.send(1);
+        assert!(sent.fates.begin_waiting(1) && !sent.fates.begin_waiting(1));
+        sent.send(1);
+        assert!(!sent.fates.begin_waiting(1), "a tail or a probe took it");
+        sent.fates.end_waiting(1);
+        assert!(sent.fates.begin_waiting(1));
+        let namesake = 1 + PLACES as u16;
+        sent.fates.end_waiting(namesake);
+        assert!(!sent.fates.begin_waiting(1) && sent.fates.begin_waiting(namesake));
+        sent.send(namesake);
+        assert!(sent.fates.begin_waiting(namesake), "another packet has its place");
     }
 
     #[test]
