@@ -191,7 +191,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "capture-hang-rate",
         "capture hangs in a change of its rate",
-        "capture.set_frame_rate@1=hang encoder.submit@+5s..+9s=slow:80ms",
+        "capture.set_frame_rate@1=hang encoder.submit@+5s..+11s=slow:80ms",
     )
     .repaired("restart_capture", "capture_hung", 9.0),
     Row::new("capture-hang-stop", "capture hangs in stopping", "capture.stop=hang").and(Deed::Stop).ends(
