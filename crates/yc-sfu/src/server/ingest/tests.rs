@@ -78,6 +78,20 @@ impl Sender {
         timeout(DEADLINE, counted).await.expect("packets arrive");
     }
 
+    /// Waits until the transport has received so many bytes, of whatever kind.
+    async fn bytes_came(&self, least: usize) {
+        let came = async {
+            loop {
+                let stats = self.session._transport.get_stats().await.unwrap();
+                if stats.iter().map(|stat| stat.bytes_received).sum::<u64>() >= least as u64 {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, came).await.expect("bytes come");
+    }
+
     async fn packets_counted(&self) -> u64 {
         self.session.producer.get_stats().await.unwrap().iter().map(|stat| stat.packet_count).sum()
     }
@@ -268,7 +282,8 @@ async fn srtp_is_answered_in_every_suite_and_takes_no_plain_packet() {
         let mut sender = Sender::new(&test, &offer, (0, 0)).await;
         assert_eq!(sender.checked.srtp.as_ref().map(|key| key.crypto_suite), Some(crypto_suite));
 
-        sender.send(0).await;
+        let sent = sender.send(0).await;
+        sender.bytes_came(sent.iter().map(Vec::len).sum()).await;
         assert_eq!(sender.packets_counted().await, 0, "{crypto_suite:?}");
     }
 }
