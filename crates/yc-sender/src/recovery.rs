@@ -1,6 +1,9 @@
 //! What is done about packets that did not arrive: they are sent again as long as that can help, and a key frame
 //! is asked for when it cannot.
 
+mod fates;
+mod losses;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -15,9 +18,6 @@ use crate::bandwidth::PacketOutcome;
 use crate::token_bucket::TokenBucket;
 use fates::Fates;
 use losses::LossWatch;
-
-mod fates;
-mod losses;
 
 /// Keeps what left, and sends it again on request.
 #[derive(Debug)]
@@ -300,7 +300,7 @@ impl Recovery {
                 continue;
             }
             if self.needed_from.is_some_and(|from| is_before(sequence, from)) {
-                self.counters.superseded += u64::from(!told);
+                self.counters.superseded += 1;
                 continue;
             }
             let is_first = self.history.times_sent(sequence) == Some(1);
@@ -316,9 +316,8 @@ impl Recovery {
                         self.losses.on_lost();
                     }
                     // Another try would take a round trip and the receiver's patience, too long for the picture.
-                    let copies = self.losses.copies(is_first);
-                    if self.rtx.is_some() && self.has_room && copies > 0 {
-                        self.copy = Some((packet.clone(), copies));
+                    if self.rtx.is_some() && self.has_room {
+                        self.copy = Some((packet.clone(), self.losses.copies(is_first)));
                     }
                     return Some(Resend::Packet(packet));
                 }

@@ -260,6 +260,13 @@ impl SenderSession {
         }
     }
 
+    /// Drops the frames that wait and would be too late. Answers whether there were any.
+    fn drop_late(&mut self) -> bool {
+        let dropped = self.outbox.drop_late();
+        self.on_dropped(&dropped);
+        dropped.frames > 0
+    }
+
     /// Frames were dropped of which nothing had left.
     fn on_dropped(&mut self, dropped: &Dropped) {
         self.pacer.on_dropped(dropped.bytes);
@@ -414,17 +421,12 @@ impl SenderSession {
             self.pacer.begin_probe(now, cluster);
         }
         // The network may take less all of a sudden: what waits then takes longer than it is worth.
-        if self.is_late() {
-            let dropped = self.outbox.drop_late();
-            self.on_dropped(&dropped);
-            if dropped.frames > 0 {
-                self.on_broken();
-            }
+        if self.is_late() && self.drop_late() {
+            self.on_broken();
         }
         if self.is_lost() {
             self.recovery.give_up();
-            let dropped = self.outbox.drop_late();
-            self.on_dropped(&dropped);
+            self.drop_late();
             self.on_broken();
         }
         if self.recovery.take_keyframe_needed() {

@@ -79,12 +79,12 @@ pub(super) struct Saturated {
 impl Saturated {
     /// A packet of `bytes` arrived `at` after it had waited for `waited`: microseconds.
     pub(super) fn add(&mut self, at: i64, waited: i64, bytes: usize) {
-        let before = self.at.replace(at).unwrap_or(i64::MIN);
-        let elapsed = at.saturating_sub(before);
-        if elapsed > STALE || at.saturating_sub(self.waited_at) > STALE {
+        let is_fresh = at.saturating_sub(self.waited_at) <= STALE;
+        let Some(before) = self.at.replace(at).filter(|_| is_fresh) else {
             *self = Self { at: Some(at), waited_at: at, ..Self::default() };
             return;
-        }
+        };
+        let elapsed = at.saturating_sub(before);
         // A packet that came late, by another way, took no time of its own.
         if elapsed < 0 {
             self.at = Some(before);
